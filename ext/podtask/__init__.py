@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from .api.decorator import TaskFunction as TaskFunction
     from .api.decorator import task as task
     from .api.load import load as load
+    from .api.session import session as session
     from .api.submit import render as render
     from .api.submit import run as run
     from .api.submit import submit as submit
@@ -39,6 +40,7 @@ PUBLIC = {
     "attach": "api.attach",
     "load": "api.load",
     "render": "api.submit",
+    "session": "api.session",
     "run": "api.submit",
     "submit": "api.submit",
     "TaskFunction": "api.decorator",

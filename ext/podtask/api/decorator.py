@@ -13,7 +13,7 @@ from ..lifecycle.task import Task
 from ..pickling.exceptions import CallerFrames
 from ..pickling.function_call import FunctionCall
 from .resolve import check_options, resolve_options
-from .submit import NOTHING_SENT, follow, prepare_call, start
+from .submit import NOTHING_SENT, call_launcher, follow, start
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -56,7 +56,8 @@ class TaskFunction(Generic[P, R]):
         """
         with CallerFrames(), InterruptGuard(NOTHING_SENT) as guard:
             options = resolve_options(self._given)
-            result: R = follow(prepare_call(self.__wrapped__, args, kwargs, options, waits=True), guard)
+            launcher = call_launcher(self.__wrapped__, args, kwargs, options, self._given, waits=True)
+            result: R = follow(launcher, guard)
         return result
 
     def submit(self, *args: P.args, **kwargs: P.kwargs) -> Task:
@@ -66,7 +67,8 @@ class TaskFunction(Generic[P, R]):
             InputError: An option, the template or an argument is wrong; nothing was sent.
         """
         with CallerFrames(), InterruptGuard(NOTHING_SENT) as guard:
-            return start(prepare_call(self.__wrapped__, args, kwargs, resolve_options(self._given)), guard)
+            options = resolve_options(self._given)
+            return start(call_launcher(self.__wrapped__, args, kwargs, options, self._given), guard)
 
     def local(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Call the function in this process."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 from ..cell.cell import Cell
@@ -13,7 +13,8 @@ from ..display.foreground import Foreground
 from ..errors import InputError
 from ..frontend import current_screen
 from ..interrupts import InterruptGuard
-from ..lifecycle.prepare import PreparedCell, prepare, render_cell
+from ..lifecycle.interfaces import Launcher
+from ..lifecycle.prepare import prepare, render_cell
 from ..lifecycle.start import NewRunner
 from ..lifecycle.task import Task
 from ..manifest.pod_manifest import PodManifest
@@ -43,21 +44,28 @@ def submit(
         InputError: The work, an option or the template is wrong; nothing was sent.
     """
     with CallerFrames(), InterruptGuard(NOTHING_SENT) as guard:
-        return start(_prepare(work, args, kwargs, template, options, waits=False), guard)
+        return start(_launcher(work, args, kwargs, template, options, waits=False), guard)
 
 
-def _prepare(
+def _launcher(
     work: Any,
     args: tuple[Any, ...],
     kwargs: dict[str, Any],
     template: Any,
     options: RunOptions | None,
     waits: bool,
-) -> PreparedCell:
+) -> Launcher:
+    """Check and pack a function, a Cell or a source text; return what starts it."""
     given = {"template": template} if template is not None else {}
-    options = resolve_options(given) if options is None else resolve_template(options.replace(**given))
+    if options is None:
+        options = resolve_options(given)
+    else:
+        defaults = RunOptions()
+        changed = [name for name in vars(options) if getattr(options, name) != getattr(defaults, name, None)]
+        options = resolve_template(options.replace(**given))
+        given = {**dict.fromkeys(changed), **given}
     if callable(work):
-        return prepare_call(work, args, kwargs, options, waits)
+        return call_launcher(work, args, kwargs, options, given, waits)
     if args or kwargs:
         option_names = [name for name in kwargs if name in vars(RunOptions())]
         hint = f"To set an option, use options=RunOptions.of({option_names[0]}=...)." if option_names else ""
@@ -74,23 +82,55 @@ def _prepare(
             f"An object of type {type(work).__name__} cannot be submitted.",
             "Submit a function, a Cell or source text.",
         )
-    return prepare(cell, options, sys.modules["__main__"].__dict__, waits=waits)
+    namespace = sys.modules["__main__"].__dict__
+    if options.session:
+        return session_launcher(cell, options, given, namespace)
+    return NewRunner(prepare(cell, options, namespace, waits=waits))
 
 
-def prepare_call(
+def session_launcher(
+    cell: Cell,
+    options: RunOptions,
+    given: Collection[str],
+    namespace: dict[str, Any],
+    call: FunctionCall | None = None,
+) -> Launcher:
+    """Check and pack a cell of a session; return what runs it.
+
+    Args:
+        cell: The cell.
+        options: Its options, with the name of the session; the template is resolved.
+        given: Names of the options that the caller gives itself.
+        namespace: The notebook's namespace.
+        call: The function call that the cell stands for, if any.
+
+    Raises:
+        InputError: An option or an input is wrong, or the session has another pod; nothing was sent.
+    """
+    # Start-up cost: most cells run without a session.
+    from ..sessions import registry
+
+    session = registry.session_for(options, given)
+    options = registry.cell_options(session, options)
+    return session.launcher(cell, options, namespace, call)
+
+
+def call_launcher(
     function: Callable[..., Any],
     args: tuple[Any, ...],
     kwargs: dict[str, Any],
     options: RunOptions,
+    given: Collection[str],
     waits: bool = False,
-) -> PreparedCell:
-    """Pack one call of a function, and check it.
+) -> Launcher:
+    """Pack one call of a function, and check it; return what starts it.
 
     Args:
         function: The function to call in a pod.
         args: Its positional arguments.
         kwargs: Its keyword arguments.
         options: Options of the run; the template is resolved.
+        given: Names of the options that the caller gives itself.
         waits: Whether the caller waits for the result.
 
     Raises:
@@ -98,22 +138,25 @@ def prepare_call(
     """
     function_call = FunctionCall(function, args, kwargs)
     function_call.check()
-    return prepare(function_call.cell, options, function_call.namespace, function_call, waits)
+    cell, namespace = function_call.cell, function_call.namespace
+    if options.session:
+        return session_launcher(cell, options, given, namespace, function_call)
+    return NewRunner(prepare(cell, options, namespace, function_call, waits))
 
 
-def start(prepared: PreparedCell, guard: InterruptGuard) -> Task:
+def start(launcher: Launcher, guard: InterruptGuard) -> Task:
     """Start a task that nobody waits for yet. An interrupt in this moment cancels it.
 
     If it is detached, return once it needs this process no more, or not until its pod has started.
 
     Args:
-        prepared: The prepared cell.
+        launcher: Starts the prepared cell.
         guard: Covers the submission.
     """
     guard.hold()
-    task = Task(NewRunner(prepared))
+    task = Task(launcher)
     guard.end_with(task.cancel_nowait, f"stopped; {task.called} is cancelled.")
-    if prepared.options.detach:
+    if launcher.options.detach:
         task.wait_submitted()
     return task
 
@@ -131,21 +174,21 @@ def run(work: Callable[..., Any] | Cell | str, *args: Any, **more: Any) -> Any:
     """
     template, options = more.pop("template", None), more.pop("options", None)
     with CallerFrames(), InterruptGuard(NOTHING_SENT) as guard:
-        return follow(_prepare(work, args, more, template, options, waits=True), guard)
+        return follow(_launcher(work, args, more, template, options, waits=True), guard)
 
 
-def follow(prepared: PreparedCell, guard: InterruptGuard) -> Any:
+def follow(launcher: Launcher, guard: InterruptGuard) -> Any:
     """Run a prepared cell, show its output live, and return its result.
 
     Args:
-        prepared: The prepared cell.
+        launcher: Starts the prepared cell.
         guard: Covers the call.
 
     Raises:
         BaseException: The cell's own error, or a PodtaskError.
     """
     guard.hold()
-    task = Task(NewRunner(prepared))
+    task = Task(launcher)
     outcome = Foreground(task, current_screen()).follow(guard)
     restore_state(outcome.state)
     if outcome.failure is not None:

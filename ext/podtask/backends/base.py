@@ -68,13 +68,11 @@ def refusal_text(refusals: Mapping[str, str]) -> str:
 
 
 class RunnerListener(Protocol):
-    """Receives the reports of a backend and a channel on one runner; called in the event loop.
+    """Receives the reports of a backend and a channel on one runner; called in the event loop."""
 
-    Attributes:
-        stopped: Whether the user has stopped the task. A runner that has not started must not start.
-    """
-
-    stopped: bool
+    @property
+    def stopped(self) -> bool:
+        """Whether the user has stopped the task. A runner that has not started must not start."""
 
     def on_phase(self, phase: Phase) -> None:
         """Receive the current phase; it may be the same as before."""

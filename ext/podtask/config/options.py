@@ -267,6 +267,27 @@ class RunOptions:
         parse_task_name,
         "NAME",
     )
+    session: str | None = option(
+        None,
+        "--session",
+        "run in the session with this name: its process and its variables stay, for the next cells",
+        parse_task_name,
+        "NAME",
+    )
+    idle: float | None = option(
+        None,
+        "--idle",
+        "how long a session stays without a cell (30m; 10m with a GPU or the like)",
+        parse_seconds,
+        "TIME",
+    )
+    replace_session: bool = option(
+        False,
+        "--replace",
+        "end the session of this name first, and begin a new one with the options of this cell",
+        parse_bool,
+        flag=True,
+    )
     local: bool = option(False, "--local", "run on this machine, without a cluster", parse_bool, flag=True)
     dry_run: bool = option(
         False, "--dry-run", "print the pod's YAML without running anything", parse_bool, flag=True

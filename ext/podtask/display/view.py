@@ -21,6 +21,7 @@ from .details import Details
 from .limits import OutputLimiter
 from .status_line import StatusLine, TaskState, end_line
 
+QUIET_SECONDS = 0.2  # a cell of a session that takes less has no status line
 MAX_DISPLAY_BYTES = 32 << 20  # of all MIME types of a display; the pod may send anything
 TICK_SECONDS = 0.1  # a blocking get cannot be interrupted on every system
 WRITE_SECONDS = 0.05  # between two writes of a stream, so that a flood becomes few messages
@@ -48,6 +49,7 @@ class View:
         self._screen = screen
         self._details = Details(task)
         self._asking = False
+        self._is_shown = False  # whether there is a status line
         self._is_first = True  # whether the status line was not shown yet
         self._stops = 0  # presses of the stop button
         self._complete = False  # whether all of the output was shown
@@ -211,11 +213,22 @@ class View:
 
     def show_status(self) -> None:
         """Show what the task does, or how it ended; the end only once the output is complete."""
-        if self._task.done() and not self._complete:
+        if (self._task.done() and not self._complete) or self._is_unremarkable():
             return
+        self._is_shown = True
         details = self._details.html() if self._screen.folds else ""
         status = self._line().status(self._task.name, details)
         self._screen.show_status(dataclasses.replace(status, html=status.html + self._script()))
+
+    def _is_unremarkable(self) -> bool:
+        """Return whether the cell of a session is too short for a status line, and nothing is to be said of it."""
+        task = self._task
+        if not task.session or self._is_shown or self._stops or self._asking or task.seconds >= QUIET_SECONDS:
+            return False
+        if not task.done():
+            return True
+        outcome = task.outcome()
+        return outcome.error is None and not (outcome.notes or outcome.not_returned or outcome.never_set)
 
     def _script(self) -> str:
         """Return the script of the status line that asks for notifications, or shows one; empty if neither is due."""
@@ -256,6 +269,8 @@ class View:
     @property
     def _where(self) -> str:
         """Where the task ran. The name of the pod is among the details, if the screen has them."""
+        if self._task.session:
+            return f"in session {self._task.session}"
         if self._task.local:
             return "local"
         return "in a pod" if self._screen.folds or not self._task.name else f"in pod {self._task.name}"

@@ -5,4 +5,4 @@
 public decorator.)
 """
 
-__all__ = ["attach", "outcome", "prepare", "start", "task", "updates"]
+__all__ = ["attach", "interfaces", "outcome", "prepare", "start", "task", "updates"]

@@ -39,8 +39,9 @@ from .wait import (
 log = logging.getLogger(__name__)
 NO_REACTION_SECONDS = 10  # after an interrupt, until the user is told how to delete the pod
 NOT_STARTED = ("Pending", "Starting")  # phases of a pod whose cell has not started
-# Time in an admission queue does not count as part of the start, nor does an image that is being pulled.
-NOT_COUNTED = (GATED, "Pulling")
+# Time in an admission queue does not count as part of the start, nor does an image that is being pulled, nor the time
+# that a cell of a session waits for the one before it.
+NOT_COUNTED = (GATED, "Pulling", "Waiting")
 FETCHING = Phase("Fetching")
 MAX_PHASES = 1000  # whoever may change the status of the pod may change it without end
 # (hash of the template, notice) of the notices that this kernel has shown.
@@ -118,6 +119,8 @@ class TaskFollower:
         await asyncio.sleep(NO_REACTION_SECONDS)
         if not self.done.done():
             end = "end the process" if self.launcher.options.local else "delete the pod"
+            if self.launcher.options.session:
+                end = "end its process, with all variables of the session"
             self.on_note(f"The cell has not reacted for {NO_REACTION_SECONDS} s. Interrupt again to {end}.")
 
     # -- what the runner, its backend and its channel report -------------------------------------------
@@ -311,6 +314,7 @@ class TaskFollower:
         try:
             end = await first_end(started.backend, started.channel, self.cancelled, self._enforce_deadlines())
             if end is None:
+                await started.leave()
                 raise ended_by_user(KeyboardInterrupt, self._cancelled_text(follows_only))
             if isinstance(end, Termination) and end.started:
                 delete = False  # until the log is read: it may hold the only copy of the result
@@ -343,7 +347,7 @@ class TaskFollower:
             delete = isinstance(error, StartError) and not self.launcher.resumed
             raise
         finally:
-            if delete:
+            if delete and not started.stays:
                 self.loop.background(_delete(started.backend))
             else:
                 log.debug("%s: its pod is kept", self.name)
@@ -360,6 +364,13 @@ class TaskFollower:
     def _cancelled_text(self, follows_only: bool) -> str:
         if follows_only:
             return f"This notebook has stopped following {self.name}. It keeps running: only its owner can interrupt it."
+        if self.launcher.options.session:
+            if self.status == "Pending":
+                return f"stopped before it ran; session {self.launcher.options.session} is as it was."
+            return (
+                f"stopped; the process of session {self.launcher.options.session} was ended, "
+                "and its variables are lost."
+            )
         if self.launcher.options.local:
             return f"stopped; process {self.name} was ended."
         return f"stopped; pod {self.name} was deleted."
@@ -429,6 +440,8 @@ async def _discard(starting: asyncio.Future[StartedRunner], resumed: bool) -> No
         return
     if resumed:
         started.backend.release()
+    elif started.stays:
+        await started.backend.delete()
     else:
         await _delete(started.backend)
 

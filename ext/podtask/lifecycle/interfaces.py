@@ -36,12 +36,19 @@ class StartedRunner:
         channel: Its channel.
         where: Pod and container in words, for the last line of an error.
         next_in_job: Returns the runner that follows if this one is lost; None if no Job starts another one.
+        stays: Whether the runner stays when the task has ended: that of a session.
     """
 
     backend: Backend
     channel: RunnerChannel
     where: str
     next_in_job: Callable[[], StartedRunner] | None = None
+    stays: bool = False
+
+    async def leave(self) -> None:
+        """End what a cancelled cell has in a runner that stays: its process. Any other runner is deleted later."""
+        if self.stays:
+            await self.backend.delete()
 
     @classmethod
     def in_job(
@@ -97,8 +104,11 @@ class RunnerChannel(Protocol):
 
     one_way: bool  # whether nothing can be sent to the runner
     follows_only: bool  # whether the task is not this user's: its pod is neither interrupted nor deleted
-    reconnects: int  # -1 before the first connection
     found_ended: bool  # whether the cell had ended, as far as is known, before this notebook followed it
+
+    @property
+    def reconnects(self) -> int:
+        """How often the connection was made again; -1 before the first one."""
 
     @property
     def connected(self) -> bool:

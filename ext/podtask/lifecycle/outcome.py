@@ -369,6 +369,11 @@ def _end_error(end: dict[str, Any], where: str, stop_reason: StopReason) -> Base
                 else "This happens when a node is drained or the pod is deleted. Run the cell again."
             ),
         )
+    if "unrun" in end:
+        return TaskError(
+            f"Nothing has run, in {where}: {end['unrun']}.",
+            "Run the cells again that make these variables.",
+        )
     if "oom" in end:
         peak = end.get("usage", {}).get("process", 0)
         peak_note = f" when its largest process used {peak / 2**20:.0f} Mi" if peak else ""

@@ -292,6 +292,8 @@ def prepare(
     namespace: dict[str, Any],
     call: FunctionCall | None = None,
     waits: bool = False,
+    choose: Callable[[dict[str, Any]], dict[str, Any]] | None = None,
+    with_state: bool = True,
 ) -> PreparedCell:
     """Pack a cell's inputs, and check everything that can be checked in the notebook.
 
@@ -301,6 +303,8 @@ def prepare(
         namespace: The notebook's namespace.
         call: The function call that the cell stands for; its arguments are the inputs then.
         waits: Whether the notebook waits for the cell, so that the state of random numbers goes and comes back.
+        choose: Returns those of the values to send; None for all.
+        with_state: Whether the state of libraries is sent.
 
     Raises:
         InputError: An option, the template or an input is wrong.
@@ -314,6 +318,8 @@ def prepare(
     named = [*cell.reads, *sql_tables(cell.source, namespace)]
     named += [*lookups.needed, *lookups.members, *lookups.checked]
     values = call.values if call else select(named, options.inputs, namespace)
+    if choose is not None:
+        values = choose(values)
     script = ScriptMetadata.parse(cell.source)
     if script.packages:
         options = options.replace(pip=(*script.packages, *options.pip))
@@ -337,7 +343,7 @@ def prepare(
             "Remove one of them; the values of a local cell are those of -o.",
         )
     manifest = render_cell(script, options)
-    state = capture_state(namespace, waits)
+    state = capture_state(namespace, waits) if with_state else NO_STATE
     notification = read_notification_settings() if options.notify else NotificationSettings()
     prepared = PreparedCell(
         cell, script, manifest, options, values, namespace, began, call, state, lookups, notification

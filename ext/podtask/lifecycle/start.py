@@ -71,6 +71,11 @@ class NewRunner:
     resumed = False
     is_enclosed = False
 
+    @property
+    def outlives_notebook(self) -> bool:
+        """Whether the pod stays when the notebook's own pod is deleted."""
+        return self.options.detach
+
     def __init__(self, prepared: PreparedCell, port: int | None = None) -> None:
         self.options = prepared.options
         self._prepared = prepared
@@ -374,7 +379,7 @@ class NewRunner:
                 listener.on_note(line)
         await report_previous_tasks(self.options, identity.notebook, listener.on_note)
         asking = current_user(await open_namespace(*place))
-        if self.options.detach:  # a detached task outlives its notebook
+        if self.outlives_notebook:
             return replace(identity, user=(await asking).name)
         user, owner = await asyncio.gather(asking, notebook_pod(*place))
         return replace(identity, user=user.name, owner=owner)

@@ -153,6 +153,11 @@ class Task(concurrent.futures.Future[Any]):
         return self._follower.status
 
     @property
+    def session(self) -> str:
+        """Name of the session in which the cell runs; empty for a pod of its own."""
+        return self._follower.launcher.options.session or ""
+
+    @property
     def notifies(self) -> bool:
         """Whether it was submitted with ``--notify`` by this kernel."""
         return self._follower.launcher.options.notify

@@ -37,6 +37,11 @@ GROUPS: dict[str, dict[str, str]] = {
         "delete": "delete nightly",
         "gc": "gc --keep 1d",
     },
+    "Sessions": {
+        "names": "names gpu",
+        "extend": "extend gpu 2h",
+        "end": "end gpu",
+    },
     "Templates and settings": {
         "use": "use training",
         "save": "save training --user",
@@ -223,14 +228,54 @@ def config(state: ShellState, words: list[str]) -> None:
         print(safe_text(line))
 
 
+def names(state: ShellState, words: list[str]) -> None:
+    """%podtask names NAME: list the variables of a session: name, type, size, device. A cell that runs ends before."""
+    _check_count(words, 1, names)
+    from ..api.session import variables_of  # start-up cost
+    from ..config.quantities import byte_size
+    from ..sessions.registry import find_session
+
+    session = find_session(words[0])
+    with InterruptGuard() as guard:
+        variables = variables_of(session, session.options, guard)
+    rows = [
+        (each.name, each.type, "" if each.size is None else byte_size(each.size), each.device)
+        for each in variables
+    ]
+    if rows:
+        _print_table(rows)
+    else:
+        print(safe_text(f"Session {session.name} has no variables."))
+
+
+def extend(state: ShellState, words: list[str]) -> None:
+    """%podtask extend NAME TIME: let a session live for this time at least, although no cell runs in it."""
+    _check_count(words, 2, extend)
+    from ..config.option_types import parse_seconds  # start-up cost
+    from ..sessions.registry import find_session
+
+    find_session(words[0]).extend(parse_seconds(words[1]))
+    print(safe_text(f"Session {words[0]} lives for at least {words[1]} from now."))
+
+
+def end(state: ShellState, words: list[str]) -> None:
+    """%podtask end NAME: end a session: its pod or process, and all its variables."""
+    _check_count(words, 1, end)
+    from ..sessions.registry import find_session  # start-up cost
+
+    find_session(words[0]).end()
+    print(safe_text(f"Ended: session {words[0]}"))
+
+
 def list_tasks(state: ShellState, words: list[str]) -> None:
-    """%podtask list [-n NAMESPACE]: list the tasks of the namespace, with state, age and last line."""
+    """%podtask list [-n NAMESPACE]: list the tasks of the namespace, with state, age and last line; and the sessions of this kernel."""
     from IPython.display import display  # start-up cost, as the others
 
     from ..event_loop import loop
     from ..lifecycle.task import all_handles
     from ..manage import task_list
 
+    _print_sessions()
     tasks = loop().run(task_list.list_tasks(_parse_options(words, list_tasks)))
     display(tasks)
     running = [task.location["namespace"] for task in all_handles() if not task.done() and not task.local]
@@ -238,6 +283,20 @@ def list_tasks(state: ShellState, words: list[str]) -> None:
         print(
             safe_text(f"This notebook has tasks in namespace {namespace}, too: %podtask list -n {namespace}")
         )
+
+
+def _print_sessions() -> None:
+    """Print the sessions of this kernel, if there are any."""
+    from ..sessions.registry import open_sessions  # start-up cost
+
+    rows = [("session", "state", "variables", "ends without a cell in", "runs in")]
+    rows += [
+        (each.name, "busy" if each.is_busy else "idle", str(len(each.names)), each.idle_left, each.location)
+        for each in open_sessions()
+    ]
+    if len(rows) > 1:
+        _print_table(rows)
+        print()
 
 
 def attach(state: ShellState, words: list[str]) -> None:
@@ -461,6 +520,9 @@ COMMANDS: dict[str, Callable[[ShellState, list[str]], None]] = {
     "templates": templates,
     "config": config,
     "list": list_tasks,
+    "names": names,
+    "extend": extend,
+    "end": end,
     "attach": attach,
     "logs": logs,
     "shell": shell,

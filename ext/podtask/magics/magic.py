@@ -17,6 +17,7 @@ from .commands import HELP_FLAGS, ShellState, run, usage
 if TYPE_CHECKING:  # start-up cost: %load_ext loads little, the first cell loads the rest
     from ..cell.cell import Cell
     from ..config.options import RunOptions
+    from ..lifecycle.interfaces import Launcher
     from ..lifecycle.outcome import Outcome
     from ..lifecycle.task import Task
     from .dry_run import Preview
@@ -41,20 +42,19 @@ class PodtaskMagics(Magics):
         if HELP_FLAGS & set(line.split()):
             print(self.podtask.__doc__)
             return None
-        options = self._options(line)
+        given = self._given(line)
+        options = self._options(given)
         parsed = _parse_cell(shell, cell)
         if options.dry_run:
             from .dry_run import Preview  # start-up cost, as below
 
             return Preview.from_options(options, self._state.last_pod, parsed.source)
         # Start-up cost: loaded when it is first needed.
-        from ..lifecycle.prepare import prepare
-        from ..lifecycle.start import NewRunner
         from ..lifecycle.task import Task
 
-        prepared = prepare(parsed, options, shell.user_ns, waits=not options.detach)
+        launcher = self._launcher(parsed, options, given)
         guard.hold()
-        task = Task(NewRunner(prepared))
+        task = Task(launcher)
         self._state.last_task = shell.user_ns["_task"] = task
         if options.name and options.name.isidentifier():
             shell.user_ns[options.name] = task
@@ -101,16 +101,31 @@ class PodtaskMagics(Magics):
         view.show_late_displays()
         _raise_error(shell, task, cell, outcome)
 
-    def _options(self, line: str) -> RunOptions:
+    def _launcher(self, cell: Cell, options: RunOptions, given: dict[str, Any]) -> Launcher:
+        shell: Any = self.shell
+        if options.session:
+            from ..api.submit import session_launcher  # start-up cost
+
+            return session_launcher(cell, options, given, shell.user_ns)
+        from ..lifecycle.prepare import prepare  # start-up cost, as above
+        from ..lifecycle.start import NewRunner
+
+        return NewRunner(prepare(cell, options, shell.user_ns, waits=not options.detach))
+
+    def _given(self, line: str) -> dict[str, Any]:
+        """Return the options in the line of a cell; their values are not parsed yet."""
         try:
             words = shlex.split(line, comments=True)
         except ValueError as error:
             raise UsageError(
                 f"%%podtask: {error} in the line of options.\nClose the quotes, as in a shell."
             ) from None
+        return parse_options(words)
+
+    def _options(self, given: dict[str, Any]) -> RunOptions:
         from ..api.resolve import resolve_options  # start-up cost
 
-        return resolve_options(parse_options(words), self._state.variables)
+        return resolve_options(given, self._state.variables)
 
 
 def show_help_of_empty_cell(lines: list[str]) -> list[str]:

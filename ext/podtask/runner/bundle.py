@@ -65,6 +65,8 @@ LATE_MODULES = (
     "ipython.pretty",
     "supervisor.record_writer",
     "supervisor.webhook",
+    "supervisor.session",
+    "worker.session",
     "notification",
     "results_file",
     "ipython.shell_command",

@@ -21,6 +21,7 @@ MAX_DISPLAY_CHARS = 8 << 20  # of one MIME type of a display: a browser freezes 
 
 # Exit codes of the runner. ``bundle.boot_program`` puts them into the text of ``boot.py``.
 EXIT_OTHER_PYTHON = 95  # the pod brought no cell for its version of Python
+EXIT_SESSION_ENDED = 94  # the time of a session is over
 EXIT_NO_CLIENT = 96  # no client sent the cell or fetched its result
 EXIT_OLD_PYTHON = 97  # Python in the image is older than 3.9
 EXIT_PORT_TAKEN = 98  # another process of the pod has the runner's port
@@ -47,6 +48,8 @@ CLOSE_TAKEN_OVER = "another client took over"
 CLOSE_RECONNECTED = "connected again"
 CLOSE_NO_JOB = "not begun"  # the runner waits for the client that has the cell
 CLOSE_RELEASED = "released"
+CLOSE_IDLE = "idle"  # no cell ran in the session for the time of --idle
+CLOSE_OLD = "old"  # the session has reached its greatest age
 CLOSE_FULL = "too many follow"  # without the owner's secret
 NOT_OWNER = "-"  # in the handshake of a client that does not have the owner's secret
 
@@ -101,12 +104,12 @@ PLAIN_COLUMN_TYPES = (
 _json = json.JSONEncoder(separators=(",", ":")).encode  # json.dumps would create an encoder for each call
 
 # client -> runner
-ATTACH, RUN, FETCH, ACK, INTERRUPT, INPUT_REPLY, PING = range(1, 8)
+ATTACH, RUN, FETCH, ACK, INTERRUPT, INPUT_REPLY, PING, EXTEND = range(1, 9)
 # both ways
 BLOB, HAVE, CLOSE = range(16, 19)
 # runner -> client; the meta of USAGE is what UsageMeter.measure returns, with the name of the execution ("exec");
-# NOTE is a line for the user, which may come after the result
-HELLO, PONG, ERROR, LOG, USAGE, NOTE = range(32, 38)
+# NOTE is a line for the user, which may come after the result; SESSION is what Session.state returns
+HELLO, PONG, ERROR, LOG, USAGE, NOTE, SESSION = range(32, 39)
 # worker -> supervisor: how much of the values can be sent already
 VALUES = 48
 # runner -> client, spooled

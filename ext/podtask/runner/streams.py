@@ -59,6 +59,10 @@ class InterruptGuard:
         else:
             raise KeyboardInterrupt
 
+    def forget(self) -> None:
+        """Forget a delayed interrupt: what it was for has ended."""
+        self._held = False
+
     @contextlib.contextmanager
     def lifted(self) -> Iterator[None]:
         """Let interrupts through: the user's code runs inside."""

@@ -282,6 +282,9 @@ def test_every_option_is_listed() -> None:
         "constraint",
         "retries",
         "retry_on",
+        "session",
+        "idle",
+        "replace_session",
         "results_in",
         "channel",
     }

@@ -106,6 +106,11 @@ class StateImporter:
         self._calls: Dict[str, List[Callable[[Any], None]]] = {}
         self._busy: Set[str] = set()
 
+    @property
+    def is_unused(self) -> bool:
+        """Whether no call waits for an import."""
+        return not self._calls
+
     def after_import(self, name: str, call: Callable[[Any], None]) -> None:
         """Call a function with a module: now if it is imported, else right after its import."""
         module = sys.modules.get(name)
@@ -176,6 +181,11 @@ class AppliedState:
                 self.importer.after_import(name, functools.partial(self._apply, file, data))
         for name in {*self._unsent_seeds, *self._returned}:
             self.importer.after_import(name, functools.partial(self._remember, name))
+
+    def uninstall_unused(self) -> None:
+        """Stop looking at imports if nothing waits for one: in a session each cell installs its state."""
+        if self.importer.is_unused and self.importer in sys.meta_path:
+            sys.meta_path.remove(self.importer)
 
     def report(self) -> Dict[str, Any]:
         """Return the states that go back to the notebook, by module, and lines for the user."""

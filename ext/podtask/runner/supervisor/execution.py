@@ -3,7 +3,7 @@
 import os
 import signal
 import time
-from typing import Any, Dict, Iterable, List, Optional, Tuple
+from typing import Any, Dict, Iterable, List, Optional, Sequence, Tuple
 
 from .. import protocol
 from ..debug_log import logger
@@ -38,6 +38,8 @@ class Execution:
         is_announced: Whether the log mentions that the result waits, or contains it.
     """
 
+    stays = False  # whether the worker stays when the cell has ended
+
     def __init__(
         self,
         job: Dict[str, Any],
@@ -57,12 +59,18 @@ class Execution:
         self.began = time.monotonic()
         self._deadline = FOREVER
         self._interrupts = 0
+        self.worker, files = self._start(inputs, to_close)
+        self.results = Results(self.name, files)
+        self.usage = UsageMeter() if is_measured else None
+
+    def _start(self, inputs: Optional[int], to_close: Iterable[Any]) -> Tuple[WorkerProcess, Sequence[Any]]:
+        """Start the worker; return it, and the files for its values."""
+        job = self.job
         if job.get("local_modules"):
             job["folder"] = temporary_folder()
-        self.worker = WorkerProcess(lambda worker: run_job(job, inputs, worker.pipes()), to_close)
-        self.results = Results(self.name, self.worker.results)
-        self.usage = UsageMeter() if is_measured else None
-        logger.debug("the worker has started: process %d", self.worker.pid)
+        worker = WorkerProcess(lambda worker: run_job(job, inputs, worker.pipes()), to_close)
+        logger.debug("the worker has started: process %d", worker.pid)
+        return worker, worker.results
 
     @property
     def is_running(self) -> bool:
@@ -148,10 +156,15 @@ class Execution:
         self.worker.kill(signal.SIGKILL)  # and the processes that it left running
         self._remove_folder()
         self.worker.close()
+        end, data = self._make_result()
+        logger.debug("the worker has ended: %s; the cell: %s", self.worker.end_in_words(), end["status"])
+        return end, data
+
+    def _make_result(self) -> Tuple[Dict[str, Any], bytes]:
+        """Return meta and data of the final result frame: the execution is done."""
         self.end, data = result_frame(self.worker, self.end, self.stop_reason, self.job, self.results)
-        logger.debug("the worker has ended: %s; the cell: %s", self.worker.end_in_words(), self.end["status"])
         self.state = protocol.RUNNER_DONE
-        self.kill_at = FOREVER
+        self._deadline = self.kill_at = FOREVER
         return self.end, data
 
     def close(self) -> None:

@@ -2,6 +2,7 @@
 
 It has one thread and one selector, and never blocks. It outlives the workers and reports how each one
 died. It executes one cell at a time. The result frame is the last one of an execution in the spool.
+Each cell has a worker of its own; the cells of a session share one (``session.py``).
 """
 
 import json
@@ -32,7 +33,9 @@ from .worker_process import merge_stream_frames, reap_children, signal_sockets
 TERMINATING_LINGER_SECONDS = 2  # for a client to reconnect while the pod is being terminated
 MAX_SOURCE_CHARS = 256 << 10
 # Frames that only a client with the owner's secret may send; all others may follow and fetch.
-OWNER_KINDS = (protocol.BLOB, protocol.RUN, protocol.INTERRUPT, protocol.INPUT_REPLY, protocol.ACK)
+OWNER_KINDS = (
+    *(protocol.BLOB, protocol.RUN, protocol.INTERRUPT, protocol.INPUT_REPLY, protocol.ACK, protocol.EXTEND),
+)
 NUMBER = (int, float)
 # What the supervisor needs of a run frame; the rest is for the worker, whose death it survives.
 JOB_FIELDS: Dict[str, Any] = {
@@ -83,6 +86,7 @@ class Supervisor:
             deque()
         )  # of executions that start when those before have ended
         self._known: Set[str] = set()  # names of all executions so far
+        self._session: Any = None  # the Session, once a cell of one was sent
         self._exit: Optional[int] = None
         self._signal_exit_code = 0  # the exit code for a signal that came when no cell ran
         self._exit_at = FOREVER  # when it exits after that signal (monotonic)
@@ -126,6 +130,8 @@ class Supervisor:
         self._clients.finish(protocol.encode(protocol.CLOSE, {"reason": protocol.CLOSE_RELEASED}))
         for execution in self._kept.values():
             execution.close()
+        if self._session is not None:
+            self._session.close()
         return self._exit
 
     @property
@@ -142,6 +148,9 @@ class Supervisor:
     def _on_signal(self) -> None:
         self._wake.recv(4096)
         ended = reap_children()
+        if self._session is not None and self._session.worker is not None:
+            worker = self._session.worker
+            worker.status = ended.get(worker.pid, worker.status)
         if self._execution is not None and self._execution.worker.pid in ended:
             self._execution.worker.status = ended[self._execution.worker.pid]
 
@@ -189,7 +198,13 @@ class Supervisor:
             client.values_wanted[meta["exec"]] = int(meta["attempt"]), _checked_offset(meta["offset"])
         elif kind == protocol.INTERRUPT:
             if self._running is not None and self._running.name == meta["exec"]:
+                if meta.get("kill"):
+                    self._running.worker.kill(signal.SIGKILL)
                 self._running.interrupt(int(meta["n"]))
+        elif kind == protocol.EXTEND:
+            if self._session is not None:
+                self._session.extend(float(meta["seconds"]))
+                self._send_session()
         elif kind == protocol.ACK:
             self._acknowledge(str(meta["exec"]), bool(meta.get("release")))
 
@@ -197,15 +212,30 @@ class Supervisor:
         """Free the frames and values of an execution that a client has; exit if it needs the runner no longer."""
         execution = self._kept.get(name)
         if execution is not None and not execution.is_running:
+            if execution.stays:
+                self._free_before(name)
             del self._kept[name]
             execution.close()
             used = [each.job for each in self._kept.values()] + [*self._waiting_jobs]
             if execution.job["inputs"] not in [job["inputs"] for job in used]:
                 self._uploads.drop(str(execution.job["inputs"]))
+            if execution.stays:  # a client sends it once more only before it has the result
+                self._known.discard(name)
             oldest = min((each.first_seq for each in self._kept.values()), default=self._spool.last + 1)
             self._spool.trim(oldest - 1)
-        if release and self._execution is not None and self._running is None:
+        if release and self._session is not None:
+            if self._running is None:
+                self._session.end(protocol.CLOSE_RELEASED)
+        elif release and self._execution is not None and self._running is None:
             self._exit = self._execution.exit_code
+
+    def _free_before(self, name: str) -> None:
+        """Free the executions of a session before this one: their acknowledgments were lost with a connection."""
+        for earlier in list(self._kept):
+            if earlier == name:
+                return
+            self._known.discard(earlier)
+            self._kept.pop(earlier).close()
 
     def _reply(self, meta: Dict[str, Any]) -> None:
         """Answer each question once: a new connection repeats the last answer."""
@@ -233,6 +263,20 @@ class Supervisor:
             is_another = self._clients.take_over(client, name, meta.get("who"))
             if is_another and self._running is not None:
                 self._running.forget_interrupts()
+        self._greet(client)
+        if has_no_job:
+            logger.debug("turned away a client that does not have the cell")
+            client.finish(protocol.encode(protocol.CLOSE, {"reason": protocol.CLOSE_NO_JOB}))
+            return
+        client.cursor = after_seq + 1
+        client.wants_log = client.is_owner and bool(meta.get("log"))
+        if client.cursor > 1 or self.state != protocol.RUNNER_WAITING:
+            logger.debug("a client has connected and resumes at frame %d", client.cursor)
+        else:
+            logger.debug("a client has connected")
+
+    def _greet(self, client: Connection) -> None:
+        """Send a client that attaches the state of the runner."""
         hello = {
             "proto": protocol.PROTOCOL_VERSION,
             "python": sys.version.split()[0],
@@ -249,16 +293,8 @@ class Supervisor:
         client.send(protocol.encode(protocol.HELLO, hello))
         for note in self._notes:
             client.send(note)
-        if has_no_job:
-            logger.debug("turned away a client that does not have the cell")
-            client.finish(protocol.encode(protocol.CLOSE, {"reason": protocol.CLOSE_NO_JOB}))
-            return
-        client.cursor = after_seq + 1
-        client.wants_log = client.is_owner and bool(meta.get("log"))
-        if client.cursor > 1 or self.state != protocol.RUNNER_WAITING:
-            logger.debug("a client has connected and resumes at frame %d", client.cursor)
-        else:
-            logger.debug("a client has connected")
+        if self._session is not None:
+            client.send(protocol.encode(protocol.SESSION, self._session.state()))
 
     def _receive_job(self, frame: protocol.Frame) -> str:
         """Store inputs, or run the cell; return an error message, empty on success."""
@@ -321,13 +357,48 @@ class Supervisor:
         if self._running is not None or not self._waiting_jobs:
             return
         job = self._waiting_jobs.popleft()
+        if job.get("session") and not self._begin_in_session(job):
+            self._start_next()
+            return
         inputs = self._uploads.fileno(str(job["inputs"])) if job["inputs"] else None
         is_measured = not (job.get("local") or self._batch)
-        self._execution = Execution(job, inputs, self._own_files(), self._spool.last + 1, is_measured)
+        self._execution = self._new_execution(job, inputs, is_measured)
         self._kept[self._execution.name] = self._execution
         self._receive_inputs(self._execution)
+        watched = self._selector.get_map()
         for fd in self._execution.pipes:
-            self._selector.register(fd, selectors.EVENT_READ, lambda: None)
+            if fd not in watched:  # as those of a session's worker are from its first cell on
+                self._selector.register(fd, selectors.EVENT_READ, lambda: None)
+        for frame in self._session.take_kept() if self._execution.stays else ():
+            self._spool_frame(frame.kind, frame.meta, frame.data)
+
+    def _new_execution(self, job: Dict[str, Any], inputs: Optional[int], is_measured: bool) -> Execution:
+        first_seq = self._spool.last + 1
+        if not job.get("session"):
+            return Execution(job, inputs, self._own_files(), first_seq, is_measured)
+        # Start-up cost: most cells run without a session.
+        from .session import SessionExecution
+
+        own = [] if self._session.is_alive else self._own_files()
+        return SessionExecution(self._session, job, inputs, own, first_seq, is_measured)
+
+    def _begin_in_session(self, job: Dict[str, Any]) -> bool:
+        """Create the session with its first cell; return False for a cell that counts on names that are lost."""
+        if self._session is None:
+            import_hooks.install(None)
+        # Start-up cost, as above.
+        from .session import Session, refusal
+
+        if self._session is not None and self._session.worker is not None and not self._session.is_alive:
+            self._relay_between_cells()
+        why = refusal(job, self._session)
+        if why:
+            end = {"status": protocol.STATUS_CRASHED, "unrun": why, "exec": job["exec"], "size": 0}
+            self._spool_frame(protocol.RESULT, end)
+            return False
+        if self._session is None:
+            self._session = Session(job)
+        return True
 
     def _own_files(self) -> List[Any]:
         """Return the files and sockets that a forked process must close."""
@@ -339,25 +410,57 @@ class Supervisor:
     def _relay_frames(self) -> None:
         execution = self._running
         if execution is None:
+            if self._session is not None and self._session.worker is not None:
+                self._relay_between_cells()
             return
         ended = execution.worker.status is not None  # checked before the pipes are read, so nothing is missed
         for frame in merge_stream_frames(list(execution.worker.frames())):
-            if frame.kind == protocol.LOG:
-                logger.debug("worker: %s", frame.meta.get("text"))
-            elif frame.kind == protocol.VALUES:
-                execution.results.announce(frame.meta)
-            elif frame.kind == protocol.RESULT:
-                execution.receive_result(frame.meta)
-            else:
-                self._spool_frame(frame.kind, frame.meta, frame.data)
+            if execution.is_running:
+                self._receive_worker_frame(execution, frame)
+                if execution.stays and frame.kind == protocol.RESULT and not ended:
+                    self._finish(execution)
+            else:  # of a thread that the cell of a session has left
+                self._session.keep(frame)
         if self._batch:  # no client waits meanwhile
             self._log.wait_for_room()
-        if ended:
+        if ended and execution.is_running:
             self._finish(execution)
+        elif not execution.is_running:
+            self._start_next()
+
+    def _receive_worker_frame(self, execution: Execution, frame: protocol.Frame) -> None:
+        if frame.kind == protocol.LOG:
+            logger.debug("worker: %s", frame.meta.get("text"))
+        elif frame.kind == protocol.VALUES:
+            execution.results.announce(frame.meta)
+        elif frame.kind == protocol.RESULT:
+            execution.receive_result(frame.meta)
+        else:
+            self._spool_frame(frame.kind, frame.meta, frame.data)
+
+    def _relay_between_cells(self) -> None:
+        """Receive what threads write that a cell of the session has left; notice the end of the worker."""
+        worker = self._session.worker
+        ended = worker.status is not None
+        for frame in merge_stream_frames(list(worker.frames())):
+            self._session.keep(frame)
+        if ended:
+            self._unregister(self._session.pipes)
+            self._session.drop_worker()
+            self._send_session()
+
+    def _send_session(self) -> None:
+        """Tell the clients the state of the session."""
+        self._clients.send(protocol.encode(protocol.SESSION, self._session.state()))
+
+    def _unregister(self, pipes: List[int]) -> None:
+        for key in list(self._selector.get_map().values()):
+            if key.fd in pipes:
+                self._selector.unregister(key.fileobj)
 
     def _spool_frame(self, kind: int, meta: Dict[str, Any], data: bytes = b"") -> None:
-        assert self._execution is not None
-        meta = {**meta, "exec": self._execution.name, "t": round(time.time(), 3)}
+        name = "" if self._execution is None else self._execution.name
+        meta = {"exec": name, **meta, "t": round(time.time(), 3)}
         seq = self._spool.last + 1
         frame = protocol.encode(kind, meta, data, seq)
         self._spool.append(frame)
@@ -378,9 +481,8 @@ class Supervisor:
         report = execution.shutdown_report()
         if report:
             self._spool_frame(protocol.STREAM, {"name": "stderr"}, report.encode())
-        for key in list(self._selector.get_map().values()):
-            if key.fd in execution.pipes:
-                self._selector.unregister(key.fileobj)
+        if not execution.stays or execution.worker.status is not None:
+            self._unregister(execution.pipes)
         end, data = execution.finish()
         end["text"] = self._log.total
         webhook = (execution.job.get("notify") or {}).get("url", "")
@@ -388,13 +490,15 @@ class Supervisor:
         self._spool_frame(protocol.RESULT, end, data)
         if not self._clients.attached:
             self._clients.alone_since = time.monotonic()
-        write_termination_message(end)
+        if not execution.stays:
+            write_termination_message(end)
         if self._batch:
             execution.is_announced = True
             self._exit_unclaimed(protocol.EXIT_NO_CLIENT)
         if webhook:
             self._call_webhook(execution)
-        self._start_next()
+        if not execution.stays:
+            self._start_next()
 
     # -- notification ------------------------------------------------------------------------------
 
@@ -444,6 +548,8 @@ class Supervisor:
         ]
         if self._waits_for_files:
             deadlines.append(self._files_at)
+        if self._session is not None:
+            deadlines.append(self._session.deadline)
         if self._running is not None:
             deadlines.append(self._running.next_deadline)
             if self._running.usage is not None and self._clients.followed:
@@ -453,6 +559,8 @@ class Supervisor:
     def _client_timeout(self) -> float:
         """Return the seconds without a client after which the runner ends."""
         execution = self._execution
+        if self._session is not None:  # another notebook can find a pod, but not a local process
+            return float(execution.job["linger"]) if execution and execution.job.get("local") else FOREVER
         if execution is None or execution.state == protocol.RUNNER_WAITING:
             return self._wait
         linger = float(execution.job["linger"])
@@ -468,13 +576,15 @@ class Supervisor:
         self._clients.close_expired(now)
         self._run_from_files(now)
         execution = self._execution
+        if self._session is not None and self._check_session(now):
+            return
         if self._running is not None:
             self._running.check_deadlines(now)
         elif self._signal_exit_code and (self._exit_at <= now or not self._clients.attached):
             self._exit_unclaimed(self._signal_exit_code)
         if self._clients.alone_since + self._client_timeout() <= now:
             self._exit_unclaimed(protocol.EXIT_NO_CLIENT)
-        elif execution is None or execution.is_running or execution.is_announced:
+        elif execution is None or execution.is_running or execution.is_announced or execution.stays:
             return
         elif execution.name in self._kept and self._clients.alone_since != FOREVER:
             execution.is_announced = True
@@ -482,6 +592,26 @@ class Supervisor:
                 f"{protocol.RESULT_WAITS_PREFIX}{execution.end and execution.end['status']}); waits "
                 f"{self._client_timeout():g} s for its notebook: %podtask attach"
             )
+
+    def _check_session(self, now: float) -> bool:
+        """End the session if its time is over or a client has ended it; return whether the runner exits."""
+        session = self._session
+        reason = session.ends or session.end_reason(now)
+        if reason and self._running is not None:
+            if not self._running.stop_reason:
+                self._running.stop(protocol.STATUS_TERMINATED)
+        elif reason:
+            self._waiting_jobs.clear()
+            session.end(reason)
+            if not session.is_alive or session.kill_at <= now:
+                if not self._signal_exit_code and reason in (protocol.CLOSE_IDLE, protocol.CLOSE_OLD):
+                    self._log.write_line(f"podtask: the session has ended ({reason})")
+                    self._clients.finish(protocol.encode(protocol.CLOSE, {"reason": reason}))
+                    self._exit_unclaimed(protocol.EXIT_SESSION_ENDED)
+                    self._exit = protocol.EXIT_SESSION_ENDED
+                else:
+                    self._exit = self._signal_exit_code
+        return self._exit is not None
 
     def _exit_unclaimed(self, code: int) -> None:
         """Exit although no client has released the runner; write a result that nobody has to the log."""
@@ -503,6 +633,12 @@ class Supervisor:
                 self._running.worker.kill(signal.SIGKILL)
                 self._exit = 128 + number
             self._running.stop(protocol.STATUS_TERMINATED)
+            if self._session is not None:
+                self._signal_exit_code = 128 + number
+                self._session.end(protocol.CLOSE_RELEASED)
+        elif self._session is not None:
+            self._signal_exit_code = 128 + number
+            self._session.end(protocol.CLOSE_RELEASED)
         else:  # a client that fetches the result has the cell's grace period
             self._signal_exit_code = 128 + number
             grace = 0 if self._execution is None else float(self._execution.job["grace"])
@@ -531,7 +667,12 @@ def _job_problem(job: Dict[str, Any]) -> str:
         isinstance(notify.get(key, ""), str) for key in ("url", "name")
     ):
         return "notify of the cell has another type"
-    times = [job["timeout"], job["linger"], job["grace"]]
+    session = job.get("session") or {}
+    if not isinstance(session, dict) or not all(
+        isinstance(session.get(key, 0), NUMBER) for key in ("idle", "max", "number")
+    ):
+        return "session of the cell has another type"
+    times = [job["timeout"], job["linger"], job["grace"], *session.values()]
     return "" if all(seconds >= 0 for seconds in times) else "a time limit of the cell is not a number"
 
 

@@ -20,6 +20,7 @@ PEAK_MEMORY_FILES = (  # cgroup version 2, then 1: the peak memory of the contai
     "/sys/fs/cgroup/memory.peak",
     "/sys/fs/cgroup/memory/memory.max_usage_in_bytes",
 )
+_known_kills = 0  # OOM kills that the result of a cell has reported
 MAX_INLINE_BYTES = 256 << 10  # values up to this size are part of the result frame
 
 
@@ -49,7 +50,7 @@ def result_frame(
     if stop_reason and end["status"] != protocol.STATUS_OK:
         end["status"] = stop_reason
     end["exec"] = job["exec"]
-    end["usage"] = _resource_usage(bool(job.get("local")))
+    end["usage"] = {**_resource_usage(bool(job.get("local"))), **end.pop("used", {})}
     results.finish(reported)
     end["size"] = results.size
     data = results.read_if_small(MAX_INLINE_BYTES) if end["size"] else b""
@@ -115,13 +116,19 @@ def _exit_details(status: int) -> Dict[str, Any]:
 
 
 def _oom_limit() -> Dict[str, Any]:
-    """Return the memory limit of the container in bytes if the kernel has killed a process for exceeding it."""
+    """Return the memory limit of the container in bytes if the kernel has killed a process for exceeding it.
+
+    A kill counts for the cell at whose end it is seen, not for those that run later in the same container.
+    """
+    global _known_kills
     for counts, limit in OOM_FILES:
         try:
             with open(counts) as file:
                 killed = dict(line.split()[:2] for line in file).get("oom_kill", "0")
             with open(limit) as file:
-                return {"oom": int(file.read())} if killed != "0" else {}
+                limit_bytes = int(file.read())
+            is_new, _known_kills = int(killed) > _known_kills, int(killed)
+            return {"oom": limit_bytes} if is_new else {}
         except (OSError, ValueError):
             pass  # the other cgroup version, or there is no limit ("max")
     return {}

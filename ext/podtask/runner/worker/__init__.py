@@ -3,4 +3,12 @@
 This package never opens a socket; it writes frames to the supervisor.
 """
 
-__all__ = ["definition_changes", "fingerprint", "frame_sources", "import_hooks", "main", "module_values"]
+__all__ = [
+    "definition_changes",
+    "fingerprint",
+    "frame_sources",
+    "import_hooks",
+    "main",
+    "module_values",
+    "session",
+]

@@ -22,7 +22,7 @@ class InputSnapshot:
     """
 
     def __init__(self, namespace: Dict[str, Any], watched: Iterable[str]) -> None:
-        self._ids = {name: id(value) for name, value in namespace.items()}
+        self._ids = {name: id(value) for name, value in list(namespace.items())}
         self._fingerprints: Dict[str, Fingerprint] = {}
         bytes_left = MAX_WATCHED_BYTES
         for name in watched:

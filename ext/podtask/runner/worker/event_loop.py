@@ -9,7 +9,7 @@ It is created when something imports asyncio.
 
 import os
 import threading
-from typing import Any, List, Optional
+from typing import Any, Coroutine, List, Optional
 
 _loop: Any = None
 
@@ -58,6 +58,33 @@ def provide() -> None:
         vars(module).update(_get_running_loop=get_really_running_loop, _set_running_loop=set_or_restore_loop)
     set_running_loop(loop)
     _loop = loop
+
+
+def run(work: Coroutine[Any, Any, Any]) -> Any:
+    """Run a coroutine in the loop that a session keeps; tasks that it starts go on with the next one."""
+    if _loop is None or _loop.is_closed():
+        provide()
+    assert _loop is not None
+    return _loop.run_until_complete(work)
+
+
+def run_until_readable(fd: int) -> None:
+    """Run the tasks that cells of a session have left until a descriptor is readable; return at once without any."""
+    loop = _loop
+    if loop is None or loop.is_closed():
+        return
+    # Start-up cost: its import takes longer than most cells.
+    import asyncio
+
+    # Callbacks that wait for the next turn or for a time are in no list that asyncio documents.
+    if not asyncio.all_tasks(loop) and not (getattr(loop, "_ready", ()) or getattr(loop, "_scheduled", ())):
+        return
+    readable = loop.create_future()
+    loop.add_reader(fd, lambda: readable.done() or readable.set_result(None))
+    try:
+        loop.run_until_complete(readable)
+    finally:
+        loop.remove_reader(fd)
 
 
 def finish(seconds: float) -> List[str]:

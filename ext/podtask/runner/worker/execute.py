@@ -22,14 +22,22 @@ class CompiledCell:
         quiet: Whether to drop the value of a last expression.
         flags: Compiler flags of ``__future__`` imports.
         interactivity: Which expressions are displayed, as IPython's ``ast_node_interactivity``.
+        stays: Whether the asyncio tasks that it starts go on when it has ended.
 
     Raises:
         SyntaxError: The source does not compile in this version of Python.
     """
 
     def __init__(
-        self, source: str, filename: str, quiet: bool, flags: int = 0, interactivity: str = "last_expr"
+        self,
+        source: str,
+        filename: str,
+        quiet: bool,
+        flags: int = 0,
+        interactivity: str = "last_expr",
+        stays: bool = False,
     ) -> None:
+        self._stays = stays
         self.running_tasks: List[str] = []  # asyncio tasks that still run when the cell has ended
         tree = ast.parse(source, filename)
         last: Optional[ast.Expr] = None
@@ -57,13 +65,25 @@ class CompiledCell:
             # Start-up cost: the import takes longer than most cells.
             import asyncio
 
+            if self._stays:
+                return event_loop.run(self._run_parts(namespace))
             return asyncio.run(self._run_in_loop(namespace))
         value = None
         try:
             for part in self._parts:
                 value = eval(part, namespace)
         finally:
-            self.running_tasks = event_loop.finish(LEFTOVER_SECONDS)
+            if not self._stays:
+                self.running_tasks = event_loop.finish(LEFTOVER_SECONDS)
+        return value
+
+    async def _run_parts(self, namespace: Dict[str, Any]) -> Any:
+        """Execute the parts in this loop; return the value of the last expression."""
+        value = None
+        for part in self._parts:
+            value = eval(part, namespace)
+            if _awaits(part):
+                value = await value
         return value
 
     async def _run_in_loop(self, namespace: Dict[str, Any]) -> Any:
@@ -71,11 +91,7 @@ class CompiledCell:
         # Start-up cost: loaded when it is first needed.
         import asyncio
 
-        value = None
-        for part in self._parts:
-            value = eval(part, namespace)
-            if _awaits(part):
-                value = await value
+        value = await self._run_parts(namespace)
         unfinished = asyncio.all_tasks() - {asyncio.current_task()}
         if unfinished:
             unfinished = (await asyncio.wait(unfinished, timeout=LEFTOVER_SECONDS))[1]

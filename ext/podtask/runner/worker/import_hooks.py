@@ -35,6 +35,8 @@ def install(frontend: Any) -> None:
     Args:
         frontend: Displays objects.
     """
+    # The worker of a session inherits those of its supervisor; two of them would ask each other for ever.
+    sys.meta_path[:] = [each for each in sys.meta_path if not isinstance(each, (BundleFinder, StubFinder))]
     sys.meta_path.insert(0, BundleFinder(frontend))
     sys.meta_path.append(StubFinder(frontend))
     builtins.get_ipython = get_ipython  # type: ignore[attr-defined]

@@ -50,6 +50,21 @@ def main(job: Dict[str, Any], inputs_fd: Optional[int], pipes: WorkerPipes) -> i
         inputs_fd: Descriptor of the pickled inputs, which may still arrive; None if there are none.
         pipes: The pipes and files that it shares with the supervisor.
     """
+    guard, writer, frontend = set_up(pipes)
+    os.environ.update(job["env"])
+    shutdown.begin()
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGTERM})
+    arriving = (
+        None if inputs_fd is None else inputs.InputFile(inputs_fd, job["inputs_size"], pipes.arrival_fd)
+    )
+    code = _run(CellRun(job, arriving, writer), frontend, writer, pipes.results)
+    shutdown.shut_down(guard)  # the result is on its way: nothing that happens here can lose it
+    writer.flush()
+    return code
+
+
+def set_up(pipes: WorkerPipes) -> Tuple[InterruptGuard, FrameWriter, DisplayFrontend]:
+    """Prepare this forked process for cells: output, displays, signals, imports."""
     guard = InterruptGuard()
     writer = FrameWriter(guard, pipes.frames_fd, pipes.lock_fd, pipes.taps)
     logger.send_through(writer.emit)
@@ -61,16 +76,7 @@ def main(job: Dict[str, Any], inputs_fd: Optional[int], pipes: WorkerPipes) -> i
     _reset_sigterm_in_children()
     import_path.restore()
     import_hooks.install(frontend)
-    os.environ.update(job["env"])
-    shutdown.begin()
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGTERM})
-    arriving = (
-        None if inputs_fd is None else inputs.InputFile(inputs_fd, job["inputs_size"], pipes.arrival_fd)
-    )
-    code = _run(CellRun(job, arriving, writer), frontend, writer, pipes.results)
-    shutdown.shut_down(guard)  # the result is on its way: nothing that happens here can lose it
-    writer.flush()
-    return code
+    return guard, writer, frontend
 
 
 def _run(
@@ -121,16 +127,21 @@ class CellRun:
         job: Meta of the run frame.
         arriving: The pickled inputs, None if there are none.
         writer: Sends frames that report the current step.
+        module: The ``__main__`` of a session; a new one by default.
     """
 
     def __init__(
-        self, job: Dict[str, Any], arriving: Optional[inputs.InputFile], writer: FrameWriter
+        self,
+        job: Dict[str, Any],
+        arriving: Optional[inputs.InputFile],
+        writer: FrameWriter,
+        module: Optional[types.ModuleType] = None,
     ) -> None:
         self._writer = writer
         self._job = job
         self.is_call = bool(job.get("call"))
         self._arriving = arriving
-        self._module = types.ModuleType("__main__")
+        self._module = module or types.ModuleType("__main__")
         self._stage = protocol.STAGE_LOAD
         self._current_input = ""  # name of the input that is being unpickled
         self._before = changes.InputSnapshot({}, ())
@@ -179,6 +190,8 @@ class CellRun:
             self._writer.emit(protocol.STATE, {"step": protocol.STEP_RUN, "pip": specs, "seconds": seconds})
             self._stage = protocol.STAGE_LOAD
         self._state = inputs.load(self._job, self._arriving, self.namespace, self._note_input)
+        if self._job.get("session"):
+            self._state.uninstall_unused()
         self._before = changes.InputSnapshot(self.namespace, self._job["watched"])
 
     def _note_input(self, name: str) -> None:
@@ -193,7 +206,8 @@ class CellRun:
             results_file.check(job["results_in"])
         inputs.register_source(job["filename"], job["source"])
         quiet, flags = bool(job.get("quiet")), int(job.get("flags", 0))
-        cell = CompiledCell(job["source"], job["filename"], quiet, flags, settings.interactivity)
+        stays = bool(job.get("session"))
+        cell = CompiledCell(job["source"], job["filename"], quiet, flags, settings.interactivity, stays)
         try:
             if job.get("timed"):
                 # Start-up cost: few cells need it.

@@ -1,7 +1,7 @@
 """Pickle what a cell returns: the requested values, the value of the last expression, its errors."""
 
 import types
-from typing import IO, Any, Callable, Dict, List, Optional, Sequence, Set, Tuple
+from typing import IO, Any, Callable, Dict, List, Optional, Sequence, Tuple
 
 from .. import pickler
 from ..protocol import ROLE_CHANGES, ROLE_DEFINITIONS, ROLE_ERROR, ROLE_LAST_VALUE, ROLE_VALUE
@@ -135,12 +135,16 @@ def pack_values(
         last: The value of the last expression, or the errors.
     """
     definitions = before.definitions.changes(namespace)
-    new = [name for name, value in namespace.items() if before.is_new(name, value)]
+    new = [name for name, value in list(namespace.items()) if before.is_new(name, value)]
     new = [name for name in new if not name.startswith("_")]
     changed = [name for name in sorted(before.changed_names(namespace)) if not name.startswith("_")]
     own = [name for name in new if not isinstance(namespace[name], types.ModuleType)]
     auto = job.get("outputs") == "auto"
-    limited = {ROLE_ERROR, *([ROLE_VALUE] if auto else []), *([] if job.get("call") else [ROLE_LAST_VALUE])}
+    limits = {ROLE_ERROR: MAX_RESULT_BYTES}
+    if auto:
+        limits[ROLE_VALUE] = MAX_RESULT_BYTES
+    if not job.get("call"):
+        limits[ROLE_LAST_VALUE] = int(job.get("max_last_value", MAX_RESULT_BYTES))
     wanted = [*own, *changed] if auto else job.get("outputs") or []
     values = {**_sent_under_other_names(before), **namespace}
     items = [(ROLE_VALUE, name, values[name]) for name in wanted if name in values]
@@ -151,10 +155,9 @@ def pack_values(
         # Start-up cost: few cells need it.
         from . import plain_values
 
-        limits = dict.fromkeys(limited, MAX_RESULT_BYTES)
         end = plain_values.pack_items(file, [*items, *last], limits, job["plain"] == "arrow")
     else:
-        end = _pickle_items(file, namespace, [*items, *differences, *last], job["mode"] == "data", limited)
+        end = _pickle_items(file, namespace, [*items, *differences, *last], job["mode"] == "data", limits)
     listed = {item["name"] for item in [*end["packed"], *end["kept"]]}
     unsent = [
         [name, type(namespace[name]).__name__]
@@ -220,9 +223,9 @@ def _is_imported(value: Any) -> bool:
 
 
 def _pickle_items(
-    file: ResultWriter, namespace: Dict[str, Any], items: List[Item], plain: bool, limited: Set[str]
+    file: ResultWriter, namespace: Dict[str, Any], items: List[Item], plain: bool, limits: Dict[str, int]
 ) -> Dict[str, Any]:
-    """Pickle items; leave out those that fail or exceed the limit of their role."""
+    """Pickle items; leave out those that fail or exceed the limit of their role, in bytes."""
     kept: List[Dict[str, Any]] = []
     while True:
         file.restart()
@@ -239,7 +242,7 @@ def _pickle_items(
             with pickler.Packer(file, namespace, plain or simple) as packer:
                 for item in group:
                     file.begun += group is groups[0]
-                    about = _pickle_item(packer, file, item, limited)
+                    about = _pickle_item(packer, file, item, limits)
                     about["apart"] = item is group[0]
                     if "why" in about:
                         kept.append(about)
@@ -285,20 +288,26 @@ def _pickle_definitions(
     return [{**about, "stream": file.stream, "buffers": file.buffers}]
 
 
-def _pickle_item(packer: pickler.Packer, file: ResultWriter, item: Item, limited: Set[str]) -> Dict[str, Any]:
+def _pickle_item(
+    packer: pickler.Packer, file: ResultWriter, item: Item, limits: Dict[str, int]
+) -> Dict[str, Any]:
     """Pickle one item; return its description, with ``why`` if that failed."""
     role, name, value = item
     about: Dict[str, Any] = {"role": role, "name": name, "type": type(value).__name__}
     start = file.size
-    file.limit = start + MAX_RESULT_BYTES if role in limited else float("inf")
+    file.limit = start + limits.get(role, float("inf"))
     try:
         packer.dump(value)
     except TooLarge:
-        about["why"] = f"over {MAX_RESULT_BYTES >> 20} MiB"
+        about["why"] = _over(limits[role])
     except Exception as error:  # whatever a __reduce__ of the user's raises
         about["why"] = _error_text(error)
     about.update(size=file.size - start, stream=file.stream, buffers=file.buffers)
     return about
+
+
+def _over(limit: int) -> str:
+    return f"over {limit >> 20} MiB" if limit >> 20 else f"over {limit >> 10} KiB"
 
 
 def _error_text(error: Exception) -> str:

@@ -1,0 +1,546 @@
+"""A session of this kernel: its runner, what is known of its variables, and the launcher of its cells."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+import logging
+import threading
+import time
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from typing import Any, TypeVar
+
+from ..backends.base import (
+    Backend,
+    ByteStream,
+    Phase,
+    Snapshot,
+    StopReason,
+    Termination,
+)
+from ..cell.cell import Cell
+from ..channel.channel import Channel
+from ..channel.job import Job, RunnerResult
+from ..channel.session_channel import CellChannel, SessionChannel
+from ..config.options import BATCH, RunOptions
+from ..errors import InputError, NoStream, TaskError
+from ..event_loop import ignore_result, loop
+from ..lifecycle.interfaces import StartedRunner, TaskListener
+from ..lifecycle.prepare import PreparedCell, prepare
+from ..lifecycle.start import NewRunner
+from ..manifest import owner_secrets
+from ..manifest.identity import Identity
+from ..manifest.pod_manifest import PodManifest
+from ..pickling.function_call import FunctionCall
+from ..runner import protocol
+from .choice import choose_values
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+IDLE_SECONDS, GPU_IDLE_SECONDS = 1800.0, 600.0
+MAX_LAST_VALUE_BYTES = 256 << 10  # a larger value of a last expression stays in the session
+MAX_SHOWN_NAMES = 10
+WAITING = Phase("Waiting", "for the cell before it in this session", waiting=True)
+
+
+class Session:
+    """A session: a runner that stays, in which cells run one after another.
+
+    Args:
+        name: The user's name for it.
+        options: The options of its first cell; the template is resolved.
+        note: A line for the first cell; empty for none.
+
+    Attributes:
+        names: The names of its variables, as of the end of the last cell.
+        ended: Why it has ended; empty while it goes on.
+    """
+
+    def __init__(self, name: str, options: RunOptions, note: str = "") -> None:
+        if options.channel == BATCH:
+            raise InputError(
+                "A session needs a connection to its pod, and batch mode has none.",
+                "Leave out --channel batch. The Role needs pods/portforward or pods/exec (get and create).",
+            )
+        self.name = name
+        self.options = options
+        self.names: frozenset[str] = frozenset()
+        self.ended = ""
+        self.state: dict[str, Any] = {}  # meta of the last SESSION frame
+        self._note = note  # a line for the next cell
+        self._process_lost = threading.Event()
+        self._idle_since = time.monotonic()
+        self._extended_until = 0.0
+        self._number = 0  # of the process that is known; 0 before the first cell has ended
+        self._has_state = False  # whether the state of the notebook's libraries was sent to the process
+        self._expected: dict[str, tuple[str, ...]] = {}  # names that cells set which have not ended
+        self._listener = _SessionListener()
+        self._starting: asyncio.Task[_Runner] | None = None
+        self._runner: _Runner | None = None
+
+    def __repr__(self) -> str:
+        return f"<Session {self.name}: {self.ended or 'open'}>"
+
+    @property
+    def task_name(self) -> str:
+        """Name of its pod or process; empty before it exists."""
+        return self._runner.manifest.task if self._runner is not None else ""
+
+    @property
+    def where(self) -> str:
+        """The session and its pod in words, for the last line of an error."""
+        return f"session {self.name}" + (f" ({self._runner.where})" if self._runner is not None else "")
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a cell runs in it, or waits for its turn."""
+        return self._runner is not None and self._runner.channel.is_busy
+
+    @property
+    def location(self) -> str:
+        """Its pod, or the process on this machine; "not started" before its first cell."""
+        if self._runner is None:
+            return "not started"
+        return self._runner.backend.url if self.options.local else f"pod {self.task_name}"
+
+    @property
+    def idle_left(self) -> str:
+        """The time after which it ends without a cell, in words; a running cell is never idle."""
+        if self._runner is None or self.is_busy:
+            return "-"
+        until = max(self._idle_since + self._runner.idle_seconds, self._extended_until)
+        return f"{max(0.0, until - time.monotonic()) / 60:.0f} min"
+
+    # -- in the thread of the user -----------------------------------------------------------------
+
+    def launcher(
+        self,
+        cell: Cell,
+        options: RunOptions,
+        namespace: dict[str, Any],
+        call: FunctionCall | None = None,
+        asks_names: bool = False,
+    ) -> CellLauncher:
+        """Check a cell, pack those of its inputs that the session does not have, and return what runs it.
+
+        Args:
+            cell: The cell.
+            options: Its options.
+            namespace: The notebook's namespace.
+            call: The function call that the cell stands for, if any.
+            asks_names: Whether the result lists the variables of the session.
+
+        Raises:
+            InputError: An option or an input is wrong.
+        """
+        number = self._number  # of the process that has these names
+        known = {*self.names, *(name for names in self._expected.values() for name in names)}
+
+        def choose(values: dict[str, Any]) -> dict[str, Any]:
+            return values if call is not None else choose_values(values, known, options.inputs)
+
+        with_state, self._has_state = not self._has_state, True
+        prepared = prepare(cell, options, namespace, call, True, choose, with_state)
+        return CellLauncher(self, prepared, number, asks_names)
+
+    def end(self) -> None:
+        """End the session: its pod or process, and all variables in it."""
+        self.ended = self.ended or "it was ended"
+        loop().run(self._end())
+
+    def wait_until_ended(self) -> None:
+        """Wait until it has ended and its pod or process is gone."""
+        loop().run(self._wait_until_ended())
+
+    @contextlib.contextmanager
+    def until_process_ends(self) -> Iterator[None]:
+        """Wait at the end of the block until the runner has reported the end of the process that runs now."""
+        lost, self._process_lost = self._process_lost, threading.Event()
+        lost.set()
+        yield
+        self._process_lost.wait()
+
+    def extend(self, seconds: float) -> None:
+        """Let it live for a time at least, although no cell runs.
+
+        Raises:
+            TaskError: It cannot be reached at the moment.
+        """
+        loop().run(self._extend(seconds))
+
+    # -- in the event loop -------------------------------------------------------------------------
+
+    async def open(self, prepared: PreparedCell, listener: TaskListener) -> _Runner:
+        """Return the runner; start it with the first cell.
+
+        Raises:
+            PodtaskError: It cannot be started.
+        """
+        if self._note:
+            listener.on_note(self._note)
+            self._note = ""
+        if self._starting is None:
+            self._listener.cell = listener
+            self._starting = asyncio.ensure_future(self._start(prepared))
+            ignore_result(self._starting)
+        return await asyncio.shield(self._starting)
+
+    def expect(self, execution: str, names: tuple[str, ...]) -> None:
+        """Note the names that a cell sets which has been submitted."""
+        self._expected[execution] = names
+
+    def forget(self, execution: str) -> None:
+        """Forget a cell that does not run any more."""
+        self._expected.pop(execution, None)
+
+    def receive_end(self, end: dict[str, Any]) -> None:
+        """Receive the metadata of a result frame; drop from it what is said of a cell whose variables are lost."""
+        self._idle_since = time.monotonic()
+        end["left"], end["changed"] = [], []
+        end["state"] = {}  # random numbers of the session are its own
+        if "session" in end:
+            self._number = int(end["session"])
+        if "names" in end:
+            self.names = frozenset(str(name) for name in end["names"])
+        if "lost" in end:
+            self._lose_process(self._number + 1)
+            lost = _listed([str(name) for name in end["lost"]])
+            end.setdefault("notes", []).append(
+                f"session {self.name} goes on with a new process; lost: {lost}"
+            )
+
+    async def drop_unused(self) -> None:
+        """End the session if no cell has run in it."""
+        if not self._number and not self.is_busy:
+            self.ended = self.ended or "its first cell was stopped"
+            await self._end()
+
+    async def _start(self, prepared: PreparedCell) -> _Runner:
+        try:
+            starter = _SessionStart(prepared, self._receive_state)
+            started = await starter.start_runner(self._listener)
+        except BaseException:
+            self.ended = "it did not start"
+            raise
+        manifest = self._listener.manifest
+        assert manifest is not None
+        assert isinstance(started.channel, SessionChannel)
+        idle = self.options.idle
+        if idle is None:
+            has_devices = not self.options.local and manifest.linger_seconds <= GPU_IDLE_SECONDS
+            idle = GPU_IDLE_SECONDS if has_devices else IDLE_SECONDS
+        termination = asyncio.ensure_future(started.backend.wait_until_ended())
+        ended = asyncio.get_running_loop().create_future()
+        self._runner = _Runner(
+            started.backend, started.channel, manifest, started.where, idle, termination, ended
+        )
+        termination.add_done_callback(self._on_termination)
+        loop().at_exit(self._leave)
+        return self._runner
+
+    def _on_termination(self, done: asyncio.Future[Termination]) -> None:
+        if done.cancelled() or done.exception() is not None:
+            return
+        code = done.result().code
+        if code == protocol.EXIT_SESSION_ENDED and self._runner is not None:
+            self.ended = self.ended or f"no cell ran in it for {self._runner.idle_seconds:g} s (--idle)"
+        self.ended = self.ended or done.result().message.rstrip(".")
+        if self._runner is not None:
+            self._runner.finish(done.result())
+        loop().background(self._end())
+
+    def _receive_state(self, state: dict[str, Any]) -> None:
+        """Receive what the runner says of the session: its process may have died between two cells."""
+        self.state = state
+        number = int(state.get("number", 0))
+        if self._number and number > self._number:
+            lost = state.get("lost") or {"names": [], "why": "unknown"}
+            self._note = (
+                f"The process of session {self.name} ended before this cell ({lost['why']}). It runs in a new one; "
+                f"lost: {_listed([str(name) for name in lost['names']])}."
+            )
+            self._lose_process(number)
+
+    def _lose_process(self, number: int) -> None:
+        self._process_lost.set()
+        self._number, self.names, self._has_state = number, frozenset(), False
+
+    async def _extend(self, seconds: float) -> None:
+        try:
+            if self._runner is None:
+                raise ConnectionError("it has not started")
+            await self._runner.channel.extend(seconds)
+            self._extended_until = time.monotonic() + seconds
+        except OSError as error:
+            raise TaskError(f"Session {self.name} was not extended: {error}.", "Try again.") from None
+
+    async def _leave(self) -> None:
+        """End a local process with the kernel; leave a pod to the next kernel and to its time limits."""
+        if self.options.local:
+            await self._end()
+        elif self._runner is not None:
+            await self._runner.channel.close()
+            self._runner.backend.release()
+
+    async def _wait_until_ended(self) -> None:
+        runner = self._runner
+        if runner is not None:
+            await asyncio.shield(runner.ended)
+            await self._end()
+
+    async def _end(self) -> None:
+        runner = self._runner
+        if runner is None or runner.is_deleted:
+            return
+        runner.is_deleted = True
+        loop().not_at_exit(self._leave)
+        await runner.channel.close()
+        await runner.backend.delete()
+        runner.finish(Termination(self.ended))
+        if not self.options.local:
+            await asyncio.to_thread(owner_secrets.remove, runner.manifest.task)
+
+
+@dataclasses.dataclass
+class _Runner:
+    """The started runner of a session."""
+
+    backend: Backend
+    channel: SessionChannel
+    manifest: PodManifest
+    where: str
+    idle_seconds: float
+    watching: asyncio.Future[Termination]  # waits for the end of the pod
+    ended: asyncio.Future[Termination]  # done when the pod has ended, or was deleted by this kernel
+    is_deleted: bool = False
+
+    def finish(self, termination: Termination) -> None:
+        """Tell the cells that run how the pod has ended, and stop watching it."""
+        if not self.ended.done():
+            self.ended.set_result(termination)
+        self.watching.cancel()
+
+
+class CellLauncher:
+    """The launcher of one cell of a session; see ``lifecycle.interfaces.Launcher``.
+
+    Args:
+        session: The session.
+        prepared: The cell.
+        number: Number of the process whose variables it counts on; 0 for any.
+        asks_names: Whether the result lists the variables of the session.
+    """
+
+    resumed = False
+    is_enclosed = False
+
+    def __init__(self, session: Session, prepared: PreparedCell, number: int, asks_names: bool) -> None:
+        self.options = prepared.options
+        self.name = session.task_name or session.name
+        self.pack_seconds = 0.0
+        self._session = session
+        self._prepared = prepared
+        self._number = number
+        self._asks_names = asks_names
+        self._execution = ""
+        self.described: list[
+            list[Any]
+        ] = []  # [name, type, bytes, device] of each variable, if that was asked for
+
+    @property
+    def inputs(self) -> Mapping[str, tuple[str, int]]:
+        """The variables that were sent: name -> (name of the type, bytes)."""
+        return self._prepared.inputs.sizes
+
+    async def start_runner(self, listener: TaskListener) -> StartedRunner:
+        """Return the runner of the session.
+
+        Raises:
+            PodtaskError: It cannot be started.
+        """
+        session, prepared = self._session, self._prepared
+        runner = await session.open(prepared, listener)
+        listener.on_manifest(runner.manifest)
+        if runner.channel.is_busy:
+            listener.on_phase(WAITING)
+        linger = runner.manifest.linger_seconds
+        more = {"max_last_value": MAX_LAST_VALUE_BYTES, "watched": [], "asks_names": self._asks_names}
+
+        def job_for(python: str, execution: str) -> Job:
+            self._execution = execution
+            session.expect(execution, prepared.cell.writes)
+            job = prepared.job_for(python, execution, linger, listener.on_note)
+            about = {"idle": runner.idle_seconds, "number": self._number}
+            return dataclasses.replace(job, meta={**job.meta, **more, "session": about})
+
+        channel = CellChannel(runner.channel, job_for, listener, self._receive_end)
+        backend = _CellBackend(session, runner, channel)
+        return StartedRunner(backend, channel, session.where, stays=True)
+
+    def retry_reason(self, end: Termination | RunnerResult | NoStream) -> str:
+        """Return nothing: what ran in a session cannot be run again without its variables."""
+        return ""
+
+    def on_cell_begun(self) -> None:
+        """Do nothing: a session keeps no inputs in Secrets."""
+
+    def hint_for(self, error: BaseException) -> str:
+        """Return a one-line hint for an error of the cell; empty if there is none."""
+        return self._prepared.hint_for(error)
+
+    def free_inputs(self) -> None:
+        """Free the inputs: the task has ended. Their names and sizes stay known."""
+        self._session.forget(self._execution)
+        self._prepared = self._prepared.without_values()
+
+    def _receive_end(self, end: dict[str, Any]) -> None:
+        self._session.receive_end(end)
+        self.described = end.get("described", [])
+
+
+class _SessionStart(NewRunner):
+    """Starts the runner of a session. Its pod outlives the notebook."""
+
+    outlives_notebook = True
+
+    def __init__(self, prepared: PreparedCell, on_state: Callable[[dict[str, Any]], None]) -> None:
+        super().__init__(prepared)
+        self._on_state = on_state
+
+    def _channel(
+        self, backend: Backend, identity: Identity, job_for: Callable[[str], Job], listener: TaskListener
+    ) -> Channel:
+        return SessionChannel(backend, identity.key, identity.secret, listener, self._on_state)
+
+
+class _SessionListener:
+    """Passes what is reported on the pod of a session on to the cell that started it; see ``TaskListener``."""
+
+    def __init__(self) -> None:
+        self.cell: TaskListener | None = None
+        self.manifest: PodManifest | None = None
+
+    @property
+    def stopped(self) -> bool:
+        """Whether the user has stopped the first cell."""
+        return self.cell is not None and self.cell.stopped
+
+    def on_manifest(self, manifest: PodManifest) -> None:
+        """Receive the pod, before it is created."""
+        self.manifest = manifest
+        if self.cell is not None:
+            self.cell.on_manifest(manifest)
+
+    def on_phase(self, phase: Phase) -> None:
+        """Receive the current phase."""
+        if self.cell is not None:
+            self.cell.on_phase(phase)
+
+    def on_note(self, text: str) -> None:
+        """Receive a line for the user."""
+        if self.cell is not None:
+            self.cell.on_note(text)
+
+    def on_runner_note(self, text: str) -> None:
+        """Receive a line of the runner for the user."""
+        if self.cell is not None:
+            self.cell.on_runner_note(text)
+
+    def on_notice(self, text: str) -> None:
+        """Receive a line that the user sees once."""
+        if self.cell is not None:
+            self.cell.on_notice(text)
+
+    def on_stuck_sidecars(self, causes: Mapping[str, str]) -> None:
+        """Receive the sidecars that do not start."""
+        if self.cell is not None:
+            self.cell.on_stuck_sidecars(causes)
+
+    def on_stream_refused(self, transport: str, reason: str) -> None:
+        """Receive how a stream to a running container was refused."""
+        if self.cell is not None:
+            self.cell.on_stream_refused(transport, reason)
+
+    def on_frame(self, frame: protocol.Frame) -> None:
+        """Ignore a frame that belongs to no cell."""
+
+    def on_usage(self, frame: protocol.Frame) -> None:
+        """Ignore what the container uses between two cells."""
+
+    async def wait_for_room(self) -> None:
+        """Return at once: nothing is shown between two cells."""
+
+
+class _CellBackend:
+    """The backend of a session, as one of its cells sees it: the end of the cell is not the end of the pod."""
+
+    def __init__(self, session: Session, runner: _Runner, channel: CellChannel) -> None:
+        self.name = runner.backend.name
+        self.url = runner.backend.url
+        self._session = session
+        self._runner = runner
+        self._channel = channel
+
+    @property
+    def transport(self) -> str:
+        """How the runner is reached."""
+        return self._runner.backend.transport
+
+    async def connect(self, handshake: Callable[[ByteStream], Awaitable[T]]) -> T:
+        """Connect to the runner."""
+        return await self._runner.backend.connect(handshake)
+
+    async def wait_until_ended(self) -> Termination:
+        """Wait until the session has ended."""
+        end = await asyncio.shield(self._runner.ended)
+        names = _listed(sorted(self._session.names))
+        why = (self._session.ended or end.message).rstrip(".")
+        return dataclasses.replace(
+            end,
+            message=f"Session {self._session.name} has ended: {why}. Lost: {names}.",
+            hint="The next cell begins a new session. Run the cells again that make these variables.",
+        )
+
+    async def delete(self, grace: float | None = None) -> None:
+        """End the process of a running cell, or a session in which no cell has run; the others go on."""
+        await self._channel.kill()
+        await self._session.drop_unused()
+
+    async def delete_read_secrets(self) -> None:
+        """Do nothing: a session brings no cell in Secrets."""
+
+    async def stop_reason(self) -> StopReason:
+        """Return why the pod was terminated."""
+        return await self._runner.backend.stop_reason()
+
+    async def drain_notes(self) -> None:
+        """Do nothing: the pod goes on."""
+
+    async def why(self) -> str:
+        """Return in one line what the runner waits for."""
+        return await self._runner.backend.why()
+
+    async def events(self) -> list[dict[str, Any]]:
+        """Return the Kubernetes events of the pod."""
+        return await self._runner.backend.events()
+
+    async def snapshot(self) -> Snapshot:
+        """Return the events seen so far and the last lines of the sidecars."""
+        return await self._runner.backend.snapshot()
+
+    def release(self) -> None:
+        """Do nothing: the session stays."""
+
+    async def whole_log(self) -> bytes:
+        """Return the runner's log."""
+        return await self._runner.backend.whole_log()
+
+    async def logs(self, container: str | None) -> str:
+        """Return the log of a container."""
+        return await self._runner.backend.logs(container)
+
+
+def _listed(names: list[str]) -> str:
+    more = f" and {len(names) - MAX_SHOWN_NAMES} more" if len(names) > MAX_SHOWN_NAMES else ""
+    return (", ".join(names[:MAX_SHOWN_NAMES]) + more) or "no variables"

@@ -1,0 +1,87 @@
+"""The pod of a session: one for all cells, found again after a cut, deleted at the end, lost with its node."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+
+import podtask
+import pytest
+from podtask.event_loop import loop
+from podtask.runner.protocol import STREAM
+from podtask.sessions import registry
+from podtask.sessions.session import Session
+
+from .scripts import Script
+from .user import Play
+
+ENDLESS = "print('up', flush=True)\nimport signal\nsignal.pause()"
+pytestmark = pytest.mark.usefixtures("forgotten_sessions")
+
+
+@pytest.fixture
+def forgotten_sessions() -> Iterator[None]:
+    """Forget the sessions of a test, whose server is gone."""
+    yield
+    registry._sessions.clear()
+
+
+def test_cells_share_one_pod(play: Play) -> None:
+    """Three calls create one pod; it has no owner, and is deleted with the session."""
+    server = play(Script())
+    with podtask.session("s") as session:
+        pids = [session.run("import os\nos.getpid()") for _ in range(3)]
+        assert len(set(pids)) == 1
+        [pod] = server.pods.found.values()
+        assert "ownerReferences" not in pod["metadata"]
+    assert server.count("POST", "/pods") == 1
+    assert server.count("DELETE", f"/pods/{pod['metadata']['name']}") == 1
+
+
+def test_cut_connection_loses_nothing(play: Play) -> None:
+    """After the connection broke between two cells, the next cell runs in the same process."""
+    play(Script())
+    with podtask.session("s") as session:
+        session.run("x = 1")
+        loop().run(cut(registry.find_session("s")))
+        assert session.run("x") == 1
+        task = session.submit(ENDLESS)
+        wait_for_output(task)
+        loop().run(cut(registry.find_session("s")))
+        task.interrupt()
+        with pytest.raises(KeyboardInterrupt):
+            task.result(60)
+        assert session.run("x") == 1
+
+
+def test_lost_pod_ends_the_session_and_the_next_cell_begins_another(play: Play) -> None:
+    """A pod that is deleted from outside: the running cell says what is lost, and the next cell gets a new pod."""
+    server = play(Script())
+    session = podtask.session("s")
+    session.run("x = 1")
+    task = session.submit(ENDLESS)
+    wait_for_output(task)
+    [name] = server.pods.found
+    asyncio.run_coroutine_threadsafe(server.pods.delete(name, 0), server.loop).result(30)
+    error = task.exception(60)
+    assert isinstance(error, podtask.TaskError)
+    assert "Session s has ended" in str(error)
+    assert "Lost: x" in str(error)
+    again = podtask.session("s")
+    assert again.run("'x' in globals()") is False
+    again.end()
+    assert server.count("POST", "/pods") == 2
+
+
+def wait_for_output(task: podtask.Task) -> None:
+    """Wait until a cell has printed something."""
+    while (frame := task.updates.get(timeout=60).frame) is None or frame.kind != STREAM:
+        pass
+
+
+async def cut(session: Session) -> None:
+    """Break the connection of a session."""
+    assert session._runner is not None
+    link = session._runner.channel._link
+    assert link is not None
+    await link.stream.close()
