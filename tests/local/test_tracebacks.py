@@ -380,6 +380,10 @@ def test_error_that_ipython_formats_itself_in_a_notebook(kernel: Kernel) -> None
         assert ran.error is not None
         assert ran.stderr == ""
         assert_own_frames_only(ran.error[2], texts)
+        again = kernel.run("%tb")  # IPython shows the message of a SyntaxError, and nothing of a group
+        shown = again.stdout + again.stderr + (again.error[2] if again.error else "")
+        assert "podtask/" not in shown
+        assert "interactiveshell" not in shown
 
 
 @pytest.mark.skipif(sys.version_info < (3, 11), reason="ExceptionGroup is newer")

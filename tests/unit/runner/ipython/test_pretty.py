@@ -101,6 +101,7 @@ class Table:
     [
         list(range(2000)),
         set(range(2000)),
+        dict.fromkeys(range(300_000), ("x",)),  # J6
         collections.Counter("hello"),
         collections.Counter(),
         os.environ,
