@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -46,6 +47,21 @@ def in_pods(cluster: Any, namespace: str, cluster_lab: Lab) -> Lab:
     """Return the same JupyterLab; kernels that start from now on use the namespace of the test."""
     in_namespace(cluster.kubeconfig, namespace, cluster_lab.folder.parent / "config")
     return cluster_lab
+
+
+@pytest.fixture(autouse=True)
+def keep_picture(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Keep a picture of the newest page of JupyterLab as it is at the end of a test, also of one that fails."""
+    if "open_notebook" not in request.fixturenames:
+        yield
+        return
+    from tests.browser.notebook import save_picture
+
+    browser = request.getfixturevalue("chromium")
+    yield
+    if browser.contexts:
+        test = re.sub(r"\W+", "-", f"{request.path.stem}-{request.node.name}").strip("-")
+        save_picture(browser.contexts[-1].pages[-1], f"end-{test}")
 
 
 @pytest.fixture(scope="module")

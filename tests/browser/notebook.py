@@ -35,6 +35,12 @@ FIND_VIOLATIONS = """async where => {
 }"""
 
 
+def save_picture(page: Page, name: str, element: Locator | None = None) -> None:
+    """Save a picture of a page, or of an element of it, in `SCREENSHOTS`."""
+    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+    (element or page).screenshot(path=SCREENSHOTS / f"{name}.png")
+
+
 class Notebook:
     """A notebook that is open in JupyterLab.
 
@@ -198,5 +204,4 @@ class Notebook:
 
     def screenshot(self, name: str, element: Locator | None = None) -> None:
         """Save a screenshot of the page or of an element."""
-        SCREENSHOTS.mkdir(parents=True, exist_ok=True)
-        (element or self.page).screenshot(path=SCREENSHOTS / f"{name}.png")
+        save_picture(self.page, name, element)
