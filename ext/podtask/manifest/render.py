@@ -92,7 +92,8 @@ def render(template: PodTemplate | None, options: RunOptions, python: str = MINO
     if options.results == PLAIN:
         metadata["annotations"][RESULTS_ANNOTATION] = PLAIN
     raise_problems(pod_problems(spec, name, {"cpu": "--cpu"} if options.cpu else {}))
-    notices += _notices_about_limits(spec, name)
+    if not options.local:  # a local run names the sidecars that it ignores
+        notices += _notices_about_limits(spec, name)
     notices += [f"{mistake.path} {mistake.message}" for mistake in odd_values(spec)]
     pod = {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
     return PodManifest(pod, tuple(notices))

@@ -127,6 +127,13 @@ def test_whole_pod() -> None:
     )
 
 
+def test_local_run_says_nothing_of_the_limits_of_a_sidecar() -> None:
+    """U12: on this machine, sidecars do not run, and a line names them."""
+    template = PodTemplate({"containers": [{"name": "primary"}, {"name": "logger", "image": "l"}]})
+    assert rendered(template, local=True).notices == ()
+    assert len(rendered(template).notices) == 1
+
+
 def test_default_pod_has_the_notebooks_python() -> None:
     """Without a template, the pod has one container, and there are no notices."""
     found = rendered()
