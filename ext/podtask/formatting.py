@@ -17,7 +17,7 @@ KEY_LINE = re.compile(r"^(\s*)((?:- )*)([^\s:'\"]+|'[^']*'|\"[^\"]*\")(:)( .*)?$
 ITEM_LINE = re.compile(r"^(\s*)((?:- )+)(.*)$")
 COMMENT = re.compile(r"(?:^|(?<=\s))# .*$")
 # Translucent greys and the notebook's own colours suit light and dark themes. ``!important`` overrides
-# JupyterLab, which stripes the tables of an output and aligns them to the right.
+# JupyterLab, which stripes the tables of an output, aligns them to the right, and takes the box of texts away.
 STYLE = """
 .podtask-card { border: 1px solid rgba(128,128,128,.35); border-radius: 6px; padding: .7em 1em;
   max-width: 52em; color: inherit; font-size: .92em; line-height: 1.5; }
@@ -32,8 +32,8 @@ STYLE = """
 .podtask-card .podtask-badge { border: 1px solid rgba(128,128,128,.5); border-radius: 9px;
   padding: 0 .55em; margin-left: .4em; font-size: .82em; }
 .podtask-card summary { cursor: pointer; opacity: .75; margin-top: .4em; }
-.podtask-card pre { background: rgba(128,128,128,.1); color: inherit; padding: .6em .8em;
-  border-radius: 4px; overflow-x: auto; }
+.podtask-card pre { background: rgba(128,128,128,.1) !important; color: inherit; margin: .4em 0 !important;
+  padding: .6em .8em !important; line-height: 1.35 !important; border-radius: 4px; overflow-x: auto; }
 .podtask-card .pt-k { color: color-mix(in srgb, #1976d2 60%, currentColor); }
 .podtask-card .pt-s { color: color-mix(in srgb, #c62828 40%, currentColor); }
 .podtask-card .pt-n, .podtask-card .pt-a { color: color-mix(in srgb, #2e7d32 60%, currentColor); }
