@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 import html
 import os
+import re
 import shutil
 import sys
 import textwrap
@@ -26,6 +27,10 @@ REFRESH_SECONDS = 60.0  # of a line whose times only change: the page counts the
 LIVE_SECONDS = 5.0  # between two versions of a line in which only what the cell uses has changed
 QUIET_SECONDS = 5.0  # of a phase, until it is printed where no line can be rewritten
 MIN_COLUMNS = 20
+INDENT = "  "  # of the rows below the first one of a status line: its words begin after the mark
+NO_BREAK_SPACE = "\u00a0"
+# The spaces at which a line is not wrapped: after a separator, so that it begins the next line, and before a unit.
+INNER_SPACE = re.compile(r"(?<= ·) |(?<=\d) (?=(?:s|min|h|d|KiB|MiB|GiB|CPUs)\b)")
 
 
 class Tone(enum.Enum):
@@ -49,6 +54,7 @@ class Status:
         html: Mark, line, advice and what the line unfolds, as HTML.
         version: Changes whenever the line says something else; times that count do not belong to it.
         live: The part of the line that changes all the time.
+        brief: What a log gets in place of the lines of a map that runs; empty for the line of a task.
         ended: Whether this is the last line of the task.
     """
 
@@ -59,6 +65,7 @@ class Status:
     html: str = ""
     version: object = None
     live: str = ""
+    brief: str = ""
     ended: bool = False
 
     @property
@@ -147,7 +154,7 @@ class Terminal:
             self._erase()
             is_terminal = sys.stderr.isatty()
             before = "\n" if is_terminal and not self._at_line_start else ""
-            self._print(before, *(_colored(status, status.lines) if is_terminal else status.lines))
+            self._print(before, *(_colored(status, _wrapped(status)) if is_terminal else status.lines))
         elif not self._live:
             return
         elif sys.stderr.isatty():
@@ -156,7 +163,7 @@ class Terminal:
             self._version, self._version_since = status.version, time.monotonic()
         elif self._printed != self._version and time.monotonic() - self._version_since >= QUIET_SECONDS:
             self._printed = self._version
-            self._print("", *status.lines)
+            self._print("", *([status.brief] if status.brief else status.lines))
 
     def show_line(self, text: str) -> None:
         """Print the line to stderr."""
@@ -192,15 +199,38 @@ class Terminal:
         print(before + "\n".join(lines), file=sys.stderr, flush=True)
 
 
+def keep_together(text: str) -> str:
+    """Return a text whose lines are not wrapped after a separator or before a unit, where they would be hard to read."""
+    return INNER_SPACE.sub(NO_BREAK_SPACE, text)
+
+
+def _wrapped(status: Status) -> list[str]:
+    """Return the rows of a status line, none longer than the terminal is wide; the advice is below the words."""
+    columns = max(MIN_COLUMNS, shutil.get_terminal_size().columns - 1)
+    rows: list[str] = []
+    for line in status.lines:
+        indent = INDENT if status.mark and rows else ""
+        # A part that fits in a row is not broken.
+        parts = [
+            part.replace(" ", NO_BREAK_SPACE)
+            if len(part) <= columns - 2 * len(INDENT)
+            else keep_together(part)
+            for part in line.split(" · ")
+        ]
+        wrapped = textwrap.wrap(
+            keep_together(" · ").join(parts),
+            columns,
+            initial_indent=indent,
+            subsequent_indent=INDENT,
+            break_on_hyphens=False,
+        )
+        rows += [row.replace(NO_BREAK_SPACE, " ") for row in wrapped] or [""]
+    return rows
+
+
 def _fitted(status: Status) -> list[str]:
-    """Return the rows of a status line, none longer than the terminal is wide, and no more than fit."""
-    columns, height = shutil.get_terminal_size()
-    rows = [
-        row
-        for line in status.lines
-        for row in textwrap.wrap(line, max(MIN_COLUMNS, columns - 1), subsequent_indent="  ") or [""]
-    ]
-    return _colored(status, rows[: max(1, height - 1)])
+    """Return the wrapped rows of a status line, no more than the terminal has."""
+    return _colored(status, _wrapped(status)[: max(1, shutil.get_terminal_size().lines - 1)])
 
 
 def _colored(status: Status, rows: list[str]) -> list[str]:

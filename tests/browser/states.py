@@ -15,7 +15,7 @@ from podtask import PodTemplate, RunOptions
 from podtask.api.submit import preview
 from podtask.backends.base import Phase, Snapshot
 from podtask.display.details import Facts, details_html, value_rows
-from podtask.display.status_line import OPEN_STATES_JS, StatusLine, TaskState, end_line
+from podtask.display.status_line import OPEN_STATES_JS, Clock, StatusLine, TaskState, end_line
 from podtask.display.task_table import CallLine, calls_status
 from podtask.frontend import TEXT_STYLE, Tone
 from podtask.lifecycle.outcome import Outcome
@@ -140,9 +140,11 @@ CALLS = calls_status(
     [
         CallLine(Tone.GOOD, "✓", "0 · 3.1 s"),
         CallLine(Tone.BAD, "✗", "1 · failed after 2.8 s"),
-        CallLine(Tone.GOOD, "●", "2 · running · 12 s"),
-        CallLine(Tone.WARN, "○", "3 · waiting for a node: too little free memory (3 of 3 nodes) · 12 s"),
-        CallLine(Tone.NONE, "○", "4 · starting on node worker-2 · 1 s"),
+        CallLine(Tone.GOOD, "●", "2 · running", Clock(12.0)),
+        CallLine(
+            Tone.WARN, "○", "3 · waiting for a node: too little free memory (3 of 3 nodes)", Clock(12.0)
+        ),
+        CallLine(Tone.NONE, "○", "4 · starting on node worker-2", Clock(1.0)),
     ],
     done=2,
     total=8,

@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from podtask.display.status_line import DURATION_JS
+from podtask.runner.durations import duration
 
 from tests.browser.chromium import new_context
 from tests.browser.notebook import SCREENSHOTS
@@ -70,6 +72,17 @@ def test_all_states_are_legible(chromium: Any, name: str) -> None:
         triangles, words = shown.evaluate(FIND_EDGES)
         assert triangles == 0
         assert words < 1.5
+    finally:
+        context.close()
+
+
+def test_page_writes_durations_as_the_notebook_does(chromium: Any) -> None:
+    """U14: the times that the page counts have the notation of all others."""
+    seconds = [0, 0.9, 99.9, 100, 3569, 3571, 3600, 11_400, 86_340, 172_769, 172_800, 604_800]
+    context = new_context(chromium)
+    try:
+        shown = context.new_page().evaluate(f"seconds => seconds.map({DURATION_JS})", seconds)
+        assert shown == [duration(each) for each in seconds]
     finally:
         context.close()
 

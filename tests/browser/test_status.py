@@ -75,7 +75,7 @@ def test_details_stay_unfolded_and_text_stays_selected(
         cell,
     )
     notebook.page.wait_for_function(
-        "cell => / [2-9] s/.test(cell.querySelector('summary').textContent)", arg=cell
+        "cell => /\\s[2-9] s/.test(cell.querySelector('summary').textContent)", arg=cell
     )
     assert notebook.page.evaluate("String(getSelection())") == "running"
     notebook.record_heights(1)

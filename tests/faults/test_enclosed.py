@@ -309,9 +309,9 @@ def test_other_machine_owns_the_task_if_it_trusts_it(
     [
         (
             {},
-            "wait 1h for a notebook (--linger), and up to 6 MiB of them 7d in the pod's log (--keep). --results-in",
+            "wait 1 h for a notebook (--linger), and up to 6 MiB of them 7 d in the pod's log (--keep). --results-in",
         ),
-        ({"no_log_result": True, "linger": "90s"}, "wait 90s for a notebook (--linger); then they are lost"),
+        ({"no_log_result": True, "linger": "90s"}, "wait 90 s for a notebook (--linger); then they are lost"),
     ],
 )
 def test_line_says_what_is_kept_and_how_long(play: Play, options: dict[str, Any], said: str) -> None:

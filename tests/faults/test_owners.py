@@ -82,7 +82,7 @@ def test_task_is_refused_by_a_name_that_several_have(play: Play, line: str) -> N
     carol = put_task(server, "carol", "train", age_seconds=300)
     error = error_of(with_name(line, "train"))
     assert error.message == (
-        f"2 tasks are named 'train' in scripted/n: {carol} (carol, 5m old), {bob} (bob, 2h old)."
+        f"2 tasks are named 'train' in scripted/n: {carol} (carol, 5 min old), {bob} (bob, 2 h old)."
     )
     assert error.hint == "Give the full name of one of them."
     assert server.count("DELETE", "") == 0

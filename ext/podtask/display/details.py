@@ -18,6 +18,7 @@ from ..lifecycle.outcome import Outcome
 from ..lifecycle.task import Task
 from ..lifecycle.updates import PhaseSpan
 from ..manifest.pod_manifest import PodManifest
+from ..runner.durations import exact_duration
 from ..template.yaml_writer import dump_yaml
 from .status_line import fold
 
@@ -233,7 +234,7 @@ def _waterfall(spans: Sequence[PhaseSpan], done: bool) -> str:
         bar = f"margin-left:{left:.1f}%;width:{100 - left if live else width:.1f}%{LIVE_BAR_STYLE if live else ''}"
         rows.append(
             f'<span style="{weight}">{escape(phase.name)}</span>'
-            f'<span style="text-align:right;{weight}">{"…" if live else f"{seconds:.1f} s"}</span>'
+            f'<span style="text-align:right;{weight}">{"…" if live else exact_duration(seconds)}</span>'
             f'<span style="{BAR_STYLE};opacity:.55;{bar}"></span>'
         )
         if phase.text and not live:  # the status line has the text of the current phase

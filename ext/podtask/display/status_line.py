@@ -11,14 +11,14 @@ from ..backends.base import Phase
 from ..config.options import BATCH, EXEC
 from ..config.quantities import byte_size
 from ..diagnosis.model import GATED
-from ..frontend import Status, Tone
+from ..frontend import Status, Tone, keep_together
 from ..lifecycle.outcome import Outcome
 from ..lifecycle.updates import Usage
+from ..runner.durations import HOURS_UP_TO, MINUTES_UP_TO, SECONDS_UP_TO, duration, exact_duration
 
 MAX_LISTED_NAMES = 6
 MIN_LISTED_BYTES = 1 << 20  # smaller values are named without type and size
 MIN_TOTAL_SECONDS = 5.0  # that a task is older than its phase, until both times are shown
-SECONDS_UP_TO = 100  # then minutes
 # What a mark says without words. Mixed with the color of the text, a color is legible on light and dark pages.
 COLORS = {
     Tone.GOOD: "var(--jp-success-color1,var(--vscode-charts-green,#2da44e))",
@@ -52,13 +52,19 @@ CHANNELS = {EXEC: "connected by exec", BATCH: "in batch mode"}
 ADVICE_STYLE = "display:block;opacity:.75;text-indent:0"
 # Wrapped lines begin below the first word, after the triangle and the mark.
 SUMMARY_STYLE = "cursor:pointer;padding-left:3.75ch;text-indent:-3.75ch"
+# Writes a duration as runner/durations.py does.
+DURATION_JS = (
+    f"v=>{{const m=Math.floor(v/60+.5),h=Math.floor(m/60);return v<{SECONDS_UP_TO}?Math.floor(v)+' s':"
+    f"m<{MINUTES_UP_TO}?m+' min':h<{HOURS_UP_TO}?h+' h'+(m%60?` ${{m%60}} min`:''):Math.floor(h/24)+' d'}}"
+)
 # Counts the seconds in the page, so that the line is replaced only if it says something else: a selected text
 # stays selected. A line that is not replaced for two minutes belongs to a task that this page does not follow.
 COUNT_JS = (
-    "const l=document.currentScript.parentNode,t=Date.now();if(Math.abs(t-l.dataset.at)<12e4){const n=setInterval(()=>{"
+    f"const w={DURATION_JS},l=document.currentScript.parentNode,t=Date.now();"
+    "if(Math.abs(t-at)<12e4){const n=setInterval(()=>{"
     "const p=(Date.now()-t)/1e3;if(!l.isConnected||p>120)return clearInterval(n);"
-    "l.querySelectorAll('[data-s]').forEach(e=>{const v=Math.max(0,+e.dataset.s+p*e.dataset.d),"
-    "x=v<100?Math.floor(v)+' s':Math.round(v/60)+' min';if(e.firstChild.data!==x)e.firstChild.data=x})},500)}"
+    "l.querySelectorAll('[data-s]').forEach(e=>{const x=w(Math.max(0,+e.dataset.s+p*e.dataset.d));"
+    "if(e.firstChild.data!==x)e.firstChild.data=x})},500)}"
 )
 
 
@@ -143,15 +149,15 @@ class StatusLine:
         )
 
     def _html(self, key: str, details: str) -> str:
-        others = map(escape, (*self._live_part, *self.parts[1:]))
-        texts = [escape(self.parts[0]), *(each.html for each in self.clocks), *others]
+        first, *others = (keep_together(escape(text)) for text in self.parts)
+        live = [keep_together(escape(text)) for text in self._live_part]
+        texts = keep_together(" · ").join([first, *(each.html for each in self.clocks), *live, *others])
         advice = f'<span style="{ADVICE_STYLE}">{escape(self.advice)}</span>' if self.advice else ""
-        count = f"<script>{{{COUNT_JS}}}</script>" if self.clocks else ""
-        line = f"{mark_html(self.tone, self.mark)} {' · '.join(texts)}{advice}{count}"
-        at = f' data-at="{time.time() * 1000:.0f}"' if self.clocks else ""
+        count = count_script() if self.clocks else ""
+        line = f"{mark_html(self.tone, self.mark)} {texts}{advice}{count}"
         if not details:
-            return f"<div{at}>{line}</div>"
-        return fold(key, f'<summary style="{SUMMARY_STYLE}"{at}>{line}</summary>', details)
+            return f"<div>{line}</div>"
+        return fold(key, f'<summary style="{SUMMARY_STYLE}">{line}</summary>', details)
 
 
 @dataclass(frozen=True)
@@ -320,6 +326,11 @@ def value_parts(outcome: Outcome, inputs: Mapping[str, tuple[str, int]], place: 
     return parts
 
 
+def count_script() -> str:
+    """Return the script that counts the clocks of the element that contains it."""
+    return f"<script>{{const at={time.time() * 1000:.0f};{COUNT_JS}}}</script>"
+
+
 def mark_html(tone: Tone, mark: str) -> str:
     """Return a mark in its color."""
     color = COLORS.get(tone)
@@ -342,20 +353,6 @@ def fold(key: str, summary: str, content: str) -> str:
         f'ontoggle="{OPEN_STATES_JS}[this.dataset.key]=this.open">{summary}'
         f"{content}<script>{restore_state}</script></details>"
     )
-
-
-def duration(seconds: float) -> str:
-    """Return a duration in whole seconds, or in minutes if it is long."""
-    return f"{int(seconds)} s" if seconds < SECONDS_UP_TO else f"{seconds / 60:.0f} min"
-
-
-def exact_duration(seconds: float) -> str:
-    """Return the duration of a task that has ended."""
-    if seconds < SECONDS_UP_TO:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(int(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
 
 
 def _listed(word: str, values: Sequence[tuple[str, str, int]]) -> list[str]:

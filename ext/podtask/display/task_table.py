@@ -9,10 +9,11 @@ from html import escape
 from typing import Any
 
 from ..errors import InputError, ended_by_user
-from ..frontend import Status, Tone, current_screen
+from ..frontend import Status, Tone, current_screen, keep_together
 from ..interrupts import InterruptGuard
 from ..lifecycle.task import Task
-from .status_line import ENDS, duration, mark_html, phase_text
+from ..runner.durations import exact_duration
+from .status_line import ENDS, Clock, count_script, mark_html, phase_text
 from .view import TICK_SECONDS
 
 MAX_LINES = 40
@@ -25,12 +26,24 @@ class CallLine:
     Args:
         tone: Color of the mark.
         mark: One character.
-        text: Number of the call, what it does or how it ended, and its seconds.
+        text: Number of the call, and what it does or how and after which time it ended.
+        clock: Time since it began to do this; None if it has ended.
     """
 
     tone: Tone
     mark: str
     text: str
+    clock: Clock | None = None
+
+    def __str__(self) -> str:
+        time = f" · {self.clock}" if self.clock else ""
+        return f"{self.mark} {self.text}{time}"
+
+    @property
+    def html(self) -> str:
+        """The line as HTML, whose time the page counts."""
+        texts = [keep_together(escape(self.text)), *([self.clock.html] if self.clock else [])]
+        return f"{mark_html(self.tone, self.mark)} {keep_together(' · ').join(texts)}"
 
 
 class ParallelCalls:
@@ -132,19 +145,25 @@ def calls_status(lines: Sequence[CallLine], done: int, total: int, ended: bool =
         ended: Whether no call runs any more.
     """
     summary = f"{done} of {total} done"
-    text = "\n".join([*(f"{each.mark} {each.text}" for each in lines), summary])
-    rows = [f"{mark_html(each.tone, each.mark)} {escape(each.text)}" for each in lines]
-    return Status(text, html="\n".join([*rows, summary]), version=text, ended=ended)
+    rows = "\n".join([*(each.html for each in lines), summary])
+    count = count_script() if any(each.clock for each in lines) else ""
+    return Status(
+        "\n".join([*map(str, lines), summary]),
+        html=f"<div>{rows}{count}</div>",
+        version=([(each.mark, each.text) for each in lines], summary),
+        brief=summary,
+        ended=ended,
+    )
 
 
 def _line(index: int, task: Task) -> CallLine:
     if task.status == "ok":
-        return CallLine(Tone.GOOD, "✓", f"{index} · {task.seconds:.1f} s")
+        return CallLine(Tone.GOOD, "✓", f"{index} · {exact_duration(task.seconds)}")
     if task.done():
         tone, mark, how = ENDS.get(task.status, ENDS["failed"])
-        return CallLine(tone, mark, f"{index} · {how} {task.seconds:.1f} s")
+        return CallLine(tone, mark, f"{index} · {how} {exact_duration(task.seconds)}")
     phase, running = task.phases[-1].phase, task.status == "Running"
     is_running = running and phase.name == "Running"
     said = "running" if is_running else phase_text(phase, task.local)
     tone = Tone.GOOD if is_running else Tone.WARN if phase.waiting else Tone.NONE
-    return CallLine(tone, "●" if running else "○", f"{index} · {said} · {duration(task.phase_seconds)}")
+    return CallLine(tone, "●" if running else "○", f"{index} · {said}", Clock(task.phase_seconds))

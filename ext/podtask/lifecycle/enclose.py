@@ -19,6 +19,7 @@ from ..manifest import owner_secrets
 from ..manifest.pod_manifest import PodManifest
 from ..manifest.task_secrets import CellPart
 from ..runner.bundle import MINOR
+from ..runner.durations import duration
 from ..runner.protocol import ANY_PYTHON
 from .prepare import PreparedCell
 
@@ -83,23 +84,15 @@ def describe_keeping(options: RunOptions, linger: float) -> str:
         options: Options of the cell.
         linger: Seconds that its runner waits for a notebook once the cell has ended.
     """
-    waits = f"When the cell has ended, its values wait {_in_words(linger)} for a notebook (--linger)"
+    waits = f"When the cell has ended, its values wait {duration(linger)} for a notebook (--linger)"
     if options.results_in:
         return f"{waits}, and stay in {options.results_in}."
     if options.no_log_result:
         return f"{waits}; then they are lost (--no-log-result). --results-in PATH keeps them on a volume."
     return (
-        f"{waits}, and up to 6 MiB of them {_in_words(options.keep)} in the pod's log (--keep). "
+        f"{waits}, and up to 6 MiB of them {duration(options.keep)} in the pod's log (--keep). "
         "--results-in PATH keeps all of them on a volume."
     )
-
-
-def _in_words(seconds: float) -> str:
-    """Return a duration in its largest whole unit, as the options take it: 10m, 7d."""
-    for unit, size in (("d", 86400), ("h", 3600), ("m", 60)):
-        if seconds >= size and seconds % size == 0:
-            return f"{seconds / size:g}{unit}"
-    return f"{seconds:g}s"
 
 
 def _lowered(sentence: str) -> str:

@@ -25,6 +25,7 @@ from ..formatting import html_card
 from ..frontend import running_cell, show_refreshable
 from ..interrupts import InterruptGuard, WaitEvent, signals_wake_loop
 from ..pickling.exceptions import CallerFrames
+from ..runner.durations import exact_duration
 from ..runner.safe_text import escape_controls, safe_text
 from .follow import TaskFollower
 from .interfaces import Launcher
@@ -115,7 +116,7 @@ class Task(concurrent.futures.Future[Any]):
 
     def _repr_html_(self) -> str:
         """Return the status line and the last lines of the output as static HTML."""
-        state = f"{self.status} · {self.seconds:.1f} s" if self.done() else self.phase
+        state = f"{self.status} · {exact_duration(self.seconds)}" if self.done() else self.phase
         line = f"{self.called} · {state}"
         shown = self.update_log.output(MAX_SHOWN_BYTES).decode("utf-8", "replace")
         lines = shown.splitlines()[-MAX_SHOWN_LINES:]

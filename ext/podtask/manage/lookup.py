@@ -14,7 +14,8 @@ from ..manifest import owner_secrets
 from ..manifest.identity import TASK_NAME
 from ..manifest.labels import NAME_LABEL, TASK_LABEL
 from ..manifest.task_pod import SELECTOR, TaskPod, current_pods
-from .task_list import format_duration, list_jobs
+from ..runner.durations import duration
+from .task_list import list_jobs
 from .user import current_user
 
 MAX_CANDIDATES = 8
@@ -93,7 +94,7 @@ def _describe(pods: list[TaskPod]) -> str:
     """Return the full names, owners and ages of tasks, the newest first."""
     now = dt.datetime.now(dt.timezone.utc)
     newest = sorted(pods, key=lambda pod: pod.age_seconds(now))[:MAX_CANDIDATES]
-    names = [f"{pod.task} ({pod.owner}, {format_duration(pod.age_seconds(now))} old)" for pod in newest]
+    names = [f"{pod.task} ({pod.owner}, {duration(pod.age_seconds(now))} old)" for pod in newest]
     if len(pods) > len(newest):
         names.append(f"and {len(pods) - len(newest)} more")
     return ", ".join(names)

@@ -18,6 +18,7 @@ from ..diagnosis.queueing import QueuePlace, diagnose_queued
 from ..errors import ClusterError
 from ..manifest import owner_secrets
 from ..manifest.task_pod import SELECTOR, TaskPod, current_pods
+from ..runner.durations import duration
 from ..runner.log_lines import cell_output
 from ..runner.protocol import RESULT_WAITS_PREFIX
 from ..runner.safe_text import safe_text
@@ -62,7 +63,7 @@ class TaskRow:
     @property
     def cells(self) -> tuple[str, str, str, str, str]:
         """The texts of the row, one for each column."""
-        age = format_duration(self.age_seconds)
+        age = duration(self.age_seconds)
         texts = (self.pod.alias, self.state, age, self.pod.name, self.last_line)
         alias, state, age, name, last_line = map(safe_text, texts)
         return alias, state, age, name, last_line
@@ -211,18 +212,6 @@ async def read_workloads(ns: Namespace, pods: Sequence[TaskPod]) -> dict[str, di
         return {workload_owner(each): each for each in await ns.workloads.list()}
     except ClusterError:  # the tasks are listed without the reason
         return {}
-
-
-def format_duration(seconds: float) -> str:
-    """Return a duration in one or two units: ``42s``, ``5m``, ``3h10m``, ``2d``."""
-    minutes = int(seconds) // 60
-    if minutes < 1:
-        return f"{max(0, int(seconds))}s"
-    if minutes < 60:
-        return f"{minutes}m"
-    if minutes < 24 * 60:
-        return f"{minutes // 60}h{minutes % 60}m" if minutes % 60 else f"{minutes // 60}h"
-    return f"{minutes // (24 * 60)}d"
 
 
 def _state_key(pod: TaskPod) -> tuple[str, bool]:

@@ -7,6 +7,7 @@ modules import the standard library only, and nothing from outside this package.
 __all__ = [
     "bundle",
     "cloud_pickler",
+    "durations",
     "ipython",
     "log_lines",
     "notification",

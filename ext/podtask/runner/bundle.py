@@ -67,6 +67,7 @@ LATE_MODULES = (
     "supervisor.webhook",
     "supervisor.session",
     "worker.session",
+    "durations",
     "notification",
     "results_file",
     "ipython.shell_command",

@@ -2,7 +2,7 @@
 
 from typing import Any, Dict
 
-from .ipython.shell import format_duration
+from .durations import exact_duration
 
 # Status of a task -> what the notification says.
 ENDS = {
@@ -23,5 +23,5 @@ def notification(name: str, status: str, seconds: float) -> Dict[str, Any]:
         status: How it has ended.
         seconds: How long it ran.
     """
-    text = f"{name} {ENDS.get(status, 'failed')} after {format_duration(seconds)}"
+    text = f"{name} {ENDS.get(status, 'failed')} after {exact_duration(seconds)}"
     return {"text": text, "task": name, "status": status, "seconds": round(seconds, 1)}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -157,10 +158,24 @@ def test_line_of_a_running_cell_says_what_it_uses(usage: Usage, text: str) -> No
     """U20: while the cell runs, and nothing is more important; it does not replace the line at once."""
     state = TaskState(RUNNING, 12.0, running=True, usage=usage)
     assert state.line.text == f"running in a pod · 12 s · {text}"
-    assert f" · {text}" in state.line.status().html
+    assert text in state.line.status().html.replace("\u00a0", " ")
     assert state.line.status().version == replace(state, usage=None).line.status().version
     for other in (replace(state, asking=True), replace(state, stops=1), replace(state, local=True)):
         assert "CPUs" not in other.line.text
+
+
+def test_separators_and_units_are_not_at_the_end_of_a_wrapped_line() -> None:
+    """U20: the page breaks the line before a separator, and not between a number and its unit."""
+    phase = Phase("Unschedulable", "no room", waiting=True)
+    lines = [
+        TaskState(phase, 12.0, 42.0, 1756.0, name="train").line,
+        TaskState(RUNNING, running=True, usage=Usage(1.44, 5 << 29, 2, 8 << 30)).line,
+        end_line(Outcome("ok", returned=[("big", "Net", 3 << 20)]), 0.6, name="train"),
+    ]
+    for line in lines:
+        html = line.status("key", "details").html
+        assert html.count(" ·\u00a0") == line.text.count(" · ")
+        assert not re.search(r"· |\d (GiB|MiB|CPUs)|\d s in", html)
 
 
 def test_html_is_escaped() -> None:

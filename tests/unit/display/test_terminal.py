@@ -6,6 +6,8 @@ import io
 from types import SimpleNamespace
 
 import pytest
+from podtask.display.status_line import Clock
+from podtask.display.task_table import CallLine, calls_status
 from podtask.frontend import Notebook, Status, Terminal, Tone
 
 ERASE_LINE = "\r\x1b[K"
@@ -75,9 +77,26 @@ def test_long_line_and_advice_are_wrapped_and_erased(tty: Tty) -> None:
     terminal = Terminal()
     terminal.show_status(status("waiting for a node: too little free nvidia.com/gpu", advice="Request less."))
     rows = tty.getvalue().split("\n")
-    assert rows == ["● waiting for a node: too little free", "  nvidia.com/gpu", "Request less."]
+    assert rows == ["● waiting for a node: too little free", "  nvidia.com/gpu", "  Request less."]
     terminal.show_line("a note")
-    assert tty.getvalue().endswith(f"Request less.{ERASE_LINE}" + "\x1b[1A\x1b[K" * 2 + "a note\n")
+    assert tty.getvalue().endswith(f"  Request less.{ERASE_LINE}" + "\x1b[1A\x1b[K" * 2 + "a note\n")
+
+
+def test_line_is_wrapped_before_a_separator(tty: Tty) -> None:
+    """U24: a part that fits in a row is not broken, and a row begins with the separator; the last line, too."""
+    text = "waiting for a node: no such device · 3 s · 12 s in total · gives up in 30 min"
+    terminal = Terminal()
+    terminal.show_status(status(text))
+    rows = [
+        "● waiting for a node: no such device",
+        "  · 3 s · 12 s in total",
+        "  · gives up in 30 min",
+    ]
+    assert tty.getvalue().split("\n") == rows
+    terminal.show_status(
+        status("0.6 s in pod podtask-3f9c2a71d0 · back: total · never set: scale", ended=True)
+    )
+    assert tty.getvalue().endswith("● 0.6 s in pod podtask-3f9c2a71d0\n  · back: total · never set: scale\n")
 
 
 def test_mark_has_the_color_of_its_tone(tty: Tty, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -100,6 +119,23 @@ def test_without_a_terminal_a_phase_is_printed_once_if_it_lasts(
     out, err = capsys.readouterr()
     assert out == ""
     assert err == "● waiting for a node · 8 s\n● 12.0 s in a pod\n"
+
+
+def test_log_gets_the_number_of_calls_that_have_ended(
+    clock: list[float], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """U24: without a terminal, a map that runs is one line, and its end has a line for each call."""
+    terminal = Terminal()
+    for seconds in range(7):
+        clock[0] = 100.0 + seconds
+        calls = [
+            CallLine(Tone.GOOD, "✓", "0 · 3.1 s"),
+            CallLine(Tone.GOOD, "●", "1 · running", Clock(seconds)),
+        ]
+        terminal.show_status(calls_status(calls, 1, 2))
+    ended = [CallLine(Tone.GOOD, "✓", "0 · 3.1 s"), CallLine(Tone.GOOD, "✓", "1 · 7.0 s")]
+    terminal.show_status(calls_status(ended, 2, 2, ended=True))
+    assert capsys.readouterr().err == "1 of 2 done\n✓ 0 · 3.1 s\n✓ 1 · 7.0 s\n2 of 2 done\n"
 
 
 def test_detached_task_shows_its_end_only(tty: Tty, clock: list[float]) -> None:
@@ -145,3 +181,20 @@ def test_what_changes_all_the_time_does_not_replace_the_line_of_a_notebook_each_
     assert sent == ["1 CPUs", "2 CPUs", "3 CPUs", "3 CPUs"]
     screen.show_status(Status("asking", live="3 CPUs", version=1))
     assert sent[-1] == "asking"
+
+
+def test_calls_of_a_map_are_replaced_when_one_of_them_changes(clock: list[float]) -> None:
+    """U26: while only times count, the page counts them, and what the user has selected stays selected."""
+    sent: list[str] = []
+    shell = SimpleNamespace(
+        display_pub=SimpleNamespace(publish=lambda data, **_: sent.append(data["text/html"]))
+    )
+    screen = Notebook(shell)
+    for seconds, said in ((0.0, "starting"), (1.0, "running"), (2.0, "running"), (3.0, "running")):
+        clock[0] += 1
+        screen.show_status(calls_status([CallLine(Tone.NONE, "●", f"0 · {said}", Clock(seconds))], 0, 1))
+    assert len(sent) == 2
+    assert '<span data-s="1.0" data-d="1">1 s</span>' in sent[1]
+    assert sent[1].count("<script>") == 1
+    screen.show_status(calls_status([CallLine(Tone.GOOD, "✓", "0 · 4.0 s")], 1, 1, ended=True))
+    assert "<script>" not in sent[2]

@@ -78,8 +78,8 @@ def test_name_of_several_tasks_is_refused_with_all_of_them(connect: Connect) -> 
     connect(FakeApi(*reversed(pods)))
     with pytest.raises(InputError, match=r"^10 tasks are named 'train' in test/n: pod-0 ") as caught:
         find("train")
-    assert "(bob, 1m old), pod-1 (bob, 2m old)" in caught.value.message
-    assert caught.value.message.endswith("pod-7 (bob, 8m old), and 2 more.")
+    assert "(bob, 60 s old), pod-1 (bob, 2 min old)" in caught.value.message
+    assert caught.value.message.endswith("pod-7 (bob, 8 min old), and 2 more.")
 
 
 def test_pod_that_podtask_has_not_created_is_refused(connect: Connect) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from podtask.cluster.workloads import Workloads
 from podtask.errors import ClusterError
-from podtask.manage.task_list import TaskList, TaskRow, format_duration, list_tasks
+from podtask.manage.task_list import TaskList, TaskRow, list_tasks
 from podtask.runner.protocol import FRAME_LINE_PREFIX, RESULT_WAITS_PREFIX
 
 from tests.unit.diagnosis.test_queueing import workload
@@ -159,21 +159,3 @@ def test_empty_list_names_the_namespace() -> None:
     rest = "Of another namespace: %podtask list -n NAME."
     assert repr(TaskList([], "c/n")) == f"No tasks in c/n. {rest}"
     assert TaskList([], "<c>/n")._repr_html_() == f"<div>No tasks in &lt;c&gt;/n. {rest}</div>"
-
-
-@pytest.mark.parametrize(
-    ("seconds", "expected"),
-    [
-        (-1, "0s"),
-        (59.9, "59s"),
-        (60, "1m"),
-        (3599, "59m"),
-        (3600, "1h"),
-        (11_400, "3h10m"),
-        (86_399, "23h59m"),
-        (172_800, "2d"),
-    ],
-)
-def test_duration_has_at_most_two_units(seconds: float, expected: str) -> None:
-    """A clock that differs from the cluster's makes no negative age."""
-    assert format_duration(seconds) == expected
