@@ -33,7 +33,8 @@ STYLE = """
   padding: 0 .55em; margin-left: .4em; font-size: .82em; }
 .podtask-card summary { cursor: pointer; opacity: .75; margin-top: .4em; }
 .podtask-card pre { background: rgba(128,128,128,.1) !important; color: inherit; margin: .4em 0 !important;
-  padding: .6em .8em !important; line-height: 1.35 !important; border-radius: 4px; overflow-x: auto; }
+  padding: .6em .8em !important; line-height: 1.35 !important; border-radius: 4px; overflow-x: auto;
+  white-space: pre-wrap !important; word-break: normal !important; overflow-wrap: anywhere; }
 .podtask-card .pt-k { color: color-mix(in srgb, #1976d2 60%, currentColor); }
 .podtask-card .pt-s { color: color-mix(in srgb, #c62828 40%, currentColor); }
 .podtask-card .pt-n, .podtask-card .pt-a { color: color-mix(in srgb, #2e7d32 60%, currentColor); }
