@@ -18,6 +18,7 @@ from .ipython_syntax import EmbeddedNames, dotted, refuse_magics, strip_time_mag
 FUTURE_FLAGS = functools.reduce(
     operator.or_, (getattr(__future__, name).compiler_flag for name in __future__.all_feature_names)
 )
+MAX_KNOWN_CELLS = 256  # whose names need not be found again
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,12 @@ class Cell:
         stripped = text.lstrip("\n")  # IPython would remove these lines
         skip, text = skip + len(text) - len(stripped), stripped
         source = "\n" * skip + (transform(text) if transform else text)
-        flags &= FUTURE_FLAGS
+        return cls._of_source(source, filename, _is_quiet(text), timed, flags & FUTURE_FLAGS)
+
+    @classmethod
+    @functools.lru_cache(maxsize=MAX_KNOWN_CELLS)
+    def _of_source(cls, source: str, filename: str, quiet: bool, timed: bool, flags: int) -> Cell:
+        """Return the cell for a Python source. A cell that is run again is not analyzed again."""
         compile_flags = flags | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
         tree = compile(source, filename, "exec", compile_flags | ast.PyCF_ONLY_AST, dont_inherit=True)
         if not isinstance(tree, ast.Module):
@@ -91,7 +97,7 @@ class Cell:
             filename,
             reads,
             writes,
-            _is_quiet(text),
+            quiet,
             flow.set_before,
             flow.maybe_set_before,
             dotted(tree),

@@ -6,6 +6,7 @@ its folder. Files and folders that do not pass are ignored, and the user is told
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import re
@@ -153,7 +154,7 @@ def clear_ignored() -> None:
 
 
 def read_toml(path: Path) -> dict[str, Any]:
-    """Return the content of a TOML file; an empty dict if it does not exist.
+    """Return the content of a TOML file, which must not be changed; an empty dict if it does not exist.
 
     Raises:
         InputError: The file cannot be read, or is not valid TOML.
@@ -166,7 +167,9 @@ def read_toml(path: Path) -> dict[str, Any]:
         raise InputError(f"Cannot read the settings in {path}: {error}", "Fix the file.") from None
 
 
+@functools.lru_cache(maxsize=16)
 def _parse_toml(text: str) -> dict[str, Any]:
+    """Return the content of a TOML text. Each cell reads the same few files."""
     if sys.version_info >= (3, 11):
         # Start-up cost: loaded when it is first needed.
         import tomllib

@@ -294,6 +294,7 @@ def prepare(
     waits: bool = False,
     choose: Callable[[dict[str, Any]], dict[str, Any]] | None = None,
     with_state: bool = True,
+    manifest: PodManifest | None = None,
 ) -> PreparedCell:
     """Pack a cell's inputs, and check everything that can be checked in the notebook.
 
@@ -305,6 +306,7 @@ def prepare(
         waits: Whether the notebook waits for the cell, so that the state of random numbers goes and comes back.
         choose: Returns those of the values to send; None for all.
         with_state: Whether the state of libraries is sent.
+        manifest: The pod of the session that it runs in; None to render one.
 
     Raises:
         InputError: An option, the template or an input is wrong.
@@ -342,7 +344,7 @@ def prepare(
             "--results-in writes to a volume of a pod, and --local runs without one.",
             "Remove one of them; the values of a local cell are those of -o.",
         )
-    manifest = render_cell(script, options)
+    manifest = manifest or render_cell(script, options)
     state = capture_state(namespace, waits) if with_state else NO_STATE
     notification = read_notification_settings() if options.notify else NotificationSettings()
     prepared = PreparedCell(

@@ -55,6 +55,7 @@ LONG_FLAG = re.compile(r"--[a-z][a-z-]+")
 FLAG_ERROR = re.compile(r"argument (\S+): (?:expected one|ignored explicit) argument.*")
 
 
+@functools.cache
 def make_parser(magic: str = "%%podtask") -> MagicArgumentParser:
     """Return the parser of the line of ``%%podtask``, or of a command that takes the same options."""
     parser = _Parser(

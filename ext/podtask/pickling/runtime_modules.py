@@ -23,6 +23,8 @@ HINT = "Make the module in the cell, or send the values that the cell needs as v
 def runtime_modules(roots: Iterable[str]) -> list[str]:
     """Return the modules without a file among the given top-level modules, with those below them."""
     made = {root for root in roots if is_runtime_module(sys.modules.get(root))}
+    if not made:  # of nearly all cells; a kernel has some thousand modules
+        return []
     return sorted(
         name
         for name, module in list(sys.modules.items())

@@ -72,6 +72,7 @@ class Session:
         self._process_lost = threading.Event()
         self._idle_since = time.monotonic()
         self._extended_until = 0.0
+        self._rendered: PodManifest | None = None  # by its first cell
         self._number = 0  # of the process that is known; 0 before the first cell has ended
         self._has_state = False  # whether the state of the notebook's libraries was sent to the process
         self._expected: dict[str, tuple[str, ...]] = {}  # names that cells set which have not ended
@@ -141,7 +142,8 @@ class Session:
             return values if call is not None else choose_values(values, known, options.inputs)
 
         with_state, self._has_state = not self._has_state, True
-        prepared = prepare(cell, options, namespace, call, True, choose, with_state)
+        prepared = prepare(cell, options, namespace, call, True, choose, with_state, self._rendered)
+        self._rendered = prepared.manifest
         return CellLauncher(self, prepared, number, asks_names)
 
     def end(self) -> None:

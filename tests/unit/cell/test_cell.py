@@ -264,3 +264,15 @@ def test_string_that_mentions_a_magic_is_accepted() -> None:
 def test_nothing_is_executed() -> None:
     """Reading a cell does not run it."""
     assert Cell.of("raise SystemExit(1 / 0)").reads == ("SystemExit",)
+
+
+def test_cell_that_is_run_again_is_not_analyzed_again() -> None:
+    """The same text at the same place is the same cell; another place, flag or end of the text makes another one."""
+    text = "x = y + 1\nx"
+    first = Cell.of(text, "<a>")
+    assert Cell.of(text, "<a>") is first
+    assert Cell.of(text, "<b>").filename == "<b>"
+    assert Cell.of(text, "<a>", skip=2).source == "\n\n" + text
+    assert Cell.of(text + ";", "<a>").quiet
+    assert Cell.of(text, "<a>", transform=lambda given: given.replace("y", "z")).reads == ("z",)
+    assert Cell.of(text, "<a>", flags=__future__.annotations.compiler_flag).flags
