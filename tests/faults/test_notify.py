@@ -18,6 +18,7 @@ from tests.webhook import SECRET, Webhook, serve_webhook
 
 from .scripts import Script
 from .test_enclosed import Queue, admit, submit_in_killed_kernel, wait_for_line
+from .test_retrying_job import evict_first_pod
 from .user import SECONDS, Play, submit
 
 pytestmark = pytest.mark.feature("P14")
@@ -38,13 +39,32 @@ def test_batch_mode_does_not_write_the_address_to_the_pod(play: Play, webhook: W
     assert task.result(SECONDS) == 42
     pod = next(pod for _, kind, pod in server.pods.history if kind == "ADDED")
     head, _, cells = base64.b64decode(pod["metadata"]["annotations"][CELL_ANNOTATION]).partition(b"\n")
-    cell = zlib.decompress(cells[: json.loads(head)["cells"][0]["size"]])
+    start, end, _ = json.loads(head)["cells"][0]["segments"][0]
+    cell = zlib.decompress(cells[start:end])
     assert b"40 + 2" in cell
     assert SECRET.encode() not in cell
     updates = iter(task.updates.get_nowait, Update("done"))
     notes = [each.text for each in updates if each.kind == "note"]
     assert [text for text in notes if text.startswith("In batch mode the webhook of --notify is not called")]
     assert task.notification.startswith(f"{task.name} succeeded after ")
+
+
+def test_each_pod_of_a_job_calls_the_webhook(play: Play, webhook: Webhook, tmp_path: Path) -> None:
+    """Without a kernel, a pod of a Job that is lost announces that it was terminated, and the next one the end of the cell."""
+    server = play(Queue())
+    source = (
+        f"import pathlib, signal\nseen = pathlib.Path({str(tmp_path / 'seen')!r})\n"
+        "if not seen.exists():\n    seen.touch()\n    print('line 0', flush=True)\n    signal.pause()\nlen(data)"
+    )
+    name, _ = submit_in_killed_kernel(1000, source, notify=True, retries=1, name="night")
+    admit(server)
+    evict_first_pod(server, name)
+    received = [webhook.received.get(timeout=SECONDS) for _ in range(2)]
+    assert [(each["task"], each["status"]) for each in received] == [("night", "terminated"), ("night", "ok")]
+    task = podtask.attach(name)
+    assert task.result(SECONDS) == 1000
+    task.delete()
+    assert webhook.received.empty()
 
 
 def test_kernel_that_attaches_notifies_too(

@@ -22,6 +22,7 @@ from podtask.lifecycle.enclose import enclose
 from tests.local.listener import Listener
 from tests.local.test_enclosure import IDENTITY, packed, pod_of, prepared, runner, write
 from tests.notebook import Kernel, Shell
+from tests.unit.cluster.test_certificates import Authority
 from tests.webhook import SECRET, Webhook, serve_webhook
 
 pytestmark = pytest.mark.feature("P14")
@@ -144,6 +145,24 @@ def test_nobody_listens(
     line = printed.get(timeout=SECONDS)
     assert "has not accepted the notification: Connection refused. Check notify_url in your settings" in line
     assert SECRET not in line
+
+
+def test_certificate_is_not_trusted(
+    webhook: Webhook,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    queue_stderr: Callable[[], queue.Queue[str]],
+) -> None:
+    """A webhook with a certificate that the container does not trust gets nothing, and a line says so."""
+    tls = Authority(tmp_path / "ca").server("IP:127.0.0.1")
+    webhook.socket = tls.wrap_socket(webhook.socket, server_side=True)
+    monkeypatch.setenv("PODTASK_NOTIFY_URL", webhook.url().replace("http://", "https://"))
+    printed = queue_stderr()
+    assert submit("1 + 1").result(SECONDS) == 2
+    line = printed.get(timeout=SECONDS)
+    assert "has not accepted the notification: the container does not trust its certificate. Check" in line
+    assert SECRET not in line
+    assert webhook.received.empty()
 
 
 def test_proxy_refuses(

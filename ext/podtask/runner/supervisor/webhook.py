@@ -95,11 +95,11 @@ def _call(url: str, message: Dict[str, Any]) -> str:
             return str(reason.strerror)
         if str(reason).startswith(PROXY_REFUSAL):
             return f"the proxy answered with HTTP status {str(reason)[len(PROXY_REFUSAL) :].split()[0]}"
+        if type(reason).__name__ == "SSLCertVerificationError":
+            return "the container does not trust its certificate"
         if isinstance(reason, str):
             return reason  # "unknown url type: https", where Python has no TLS
-        return type(
-            reason
-        ).__name__  # its text, such as that of SSLCertVerificationError, may contain the address
+        return type(reason).__name__  # its text may contain the address
 
 
 def problem_note(name: str, problem: str) -> str:
