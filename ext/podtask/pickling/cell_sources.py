@@ -8,12 +8,14 @@ from __future__ import annotations
 import ast
 import inspect
 import linecache
-from collections.abc import Callable
+import types
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NewType, ParamSpec, TypeVar
 
 from ..cell.scopes import free_names
 from ..errors import InputError
 
+SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 Source = tuple[str, str]  # text, filename
 
 
@@ -39,14 +41,21 @@ def cell_text(filename: str) -> str:
 def class_source(value: type | TypeVar | ParamSpec | NewType) -> Source | None:
     """Return the source of a class from the newest cell that defines it.
 
-    The definition may be a class statement or a call that creates a class (``P = namedtuple("P", "x y")``).
+    The definition may be a class statement or a call that creates a class (``P = namedtuple("P", "x y")``). If there
+    are several, the functions of the class tell which one it is.
     """
-    return _find_statement(
-        value.__name__,
-        lambda node: (
-            _makes(node, value.__name__) or (isinstance(node, ast.ClassDef) and node.name == value.__name__)
-        ),
-    )
+    name, places = value.__name__, _places_of_functions(value)
+
+    def defines(node: ast.stmt) -> bool:
+        return _makes(node, name) or (isinstance(node, ast.ClassDef) and node.name == name)
+
+    def is_around(node: ast.stmt, filename: str) -> bool:
+        return any(
+            where == filename and node.lineno <= line <= (node.end_lineno or line) for where, line in places
+        )
+
+    found = places and _find_statement(name, lambda node, where: defines(node) and is_around(node, where))
+    return found or _find_statement(name, lambda node, _: defines(node))
 
 
 def registered_source(name: str, value: Any) -> Source:
@@ -67,7 +76,7 @@ def registered_source(name: str, value: Any) -> Source:
 
 def assignment_source(name: str) -> Source | None:
     """Return the source of the newest statement of a cell that assigns the result of a call to a name."""
-    return _find_statement(name, lambda node: _assigns_call(node, name))
+    return _find_statement(name, lambda node, _: _assigns_call(node, name))
 
 
 def _makes(node: ast.stmt, name: str) -> bool:
@@ -81,13 +90,35 @@ def _assigns_call(node: ast.stmt, name: str) -> bool:
     return any(isinstance(each, ast.Name) and each.id == name for each in node.targets)
 
 
-def _find_statement(name: str, wanted: Callable[[ast.stmt], bool]) -> Source | None:
+def _places_of_functions(value: Any) -> list[tuple[str, int]]:
+    """Return the file and the first line of the functions that a class statement has defined."""
+    found = []
+    for each in [*vars(value).values()] if isinstance(value, type) else []:
+        function = getattr(each, "fget", None) or getattr(each, "__func__", each)
+        code = getattr(function, "__code__", None)
+        if not isinstance(code, types.CodeType) or code.co_filename not in linecache.cache:
+            continue
+        if function.__qualname__ == f"{value.__qualname__}.{code.co_name}":
+            found.append((code.co_filename, code.co_firstlineno))
+    return found
+
+
+def _find_statement(name: str, wanted: Callable[[ast.stmt, str], bool]) -> Source | None:
     for filename, entry in reversed(list(linecache.cache.items())):
         text = "".join(entry[2]) if len(entry) == 4 else ""
-        found = _statement(text, wanted) if name in text else None
-        if found is not None:
-            return found, filename
+        for node in reversed([*_statements(_body(text))]) if name in text else ():
+            if wanted(node, filename):
+                return _source_text(text, node), filename
     return None
+
+
+def _statements(body: Iterable[ast.AST]) -> Iterator[ast.stmt]:
+    """Yield the statements of a cell that run in its namespace, also those below ``if``, ``try``, ``with`` and loops."""
+    for node in body:
+        if isinstance(node, ast.stmt):
+            yield node
+        if isinstance(node, (ast.stmt, ast.ExceptHandler, ast.match_case)) and not isinstance(node, SCOPES):
+            yield from _statements(ast.iter_child_nodes(node))
 
 
 def later_assignments(owner: str, target: str) -> list[Source]:
@@ -117,13 +148,6 @@ def later_assignments(owner: str, target: str) -> list[Source]:
     return found
 
 
-def _statement(text: str, wanted: Callable[[ast.stmt], bool]) -> str | None:
-    for node in reversed(_body(text)):
-        if wanted(node):
-            return _source_text(text, node)
-    return None
-
-
 def _body(text: str) -> list[ast.stmt]:
     """Return the statements of a cell; none if it is not Python."""
     try:
@@ -141,5 +165,23 @@ def _source_text(text: str, node: ast.stmt) -> str:
     """Return the source of a statement, with its original line numbers."""
     decorators: list[ast.expr] = getattr(node, "decorator_list", [])
     first = min([node.lineno, *(each.lineno for each in decorators)])
-    lines: list[str] = text.splitlines(keepends=True)[first - 1 : node.end_lineno]
-    return "\n" * (first - 1) + "".join(lines).rstrip("\n")
+    lines = dict(enumerate(text.splitlines(keepends=True), 1))
+    within = _lines_within_texts(node)
+    found = [
+        line if number in within or not node.col_offset else _without_indent(line, node.col_offset)
+        for number, line in lines.items()
+        if first <= number <= (node.end_lineno or first)
+    ]
+    return "\n" * (first - 1) + "".join(found).rstrip("\n")
+
+
+def _lines_within_texts(node: ast.AST) -> set[int]:
+    """Return the numbers of the lines that begin within a text, so that their spaces belong to it."""
+    texts = [each for each in ast.walk(node) if isinstance(each, (ast.Constant, ast.JoinedStr))]
+    return {
+        number for each in texts for number in range(each.lineno + 1, (each.end_lineno or each.lineno) + 1)
+    }
+
+
+def _without_indent(line: str, count: int) -> str:
+    return line[count:] if line[:count].isspace() else line.lstrip(" \t")

@@ -22,6 +22,7 @@ from ..cell.scopes import free_names
 from ..errors import InputError
 from ..runner.bundle import MINOR
 from ..runner.pickler import NullFile
+from ..runner.reducers.classes import registered_subclasses
 from ..runner.reducers.source_functions import KINDS
 from .cell_sources import Source, class_source, function_source, later_assignments, registered_source
 from .definition_order import SortedDefinitions, StepOrder, Steps
@@ -166,7 +167,7 @@ class _DefinitionCollector:
     def _roots(self, used: Iterable[Any]) -> set[str]:
         """Return the names of the notebook that contain classes and functions."""
         names = {
-            each.__qualname__.partition(".")[0]
+            getattr(each, "__qualname__", each.__name__).partition(".")[0]
             for each in used
             if getattr(each, "__module__", None) == "__main__" and not inspect.ismodule(each)
         }
@@ -210,6 +211,8 @@ class _DefinitionCollector:
                     self._assignments(name, f"{name}.{attribute}")
         if isinstance(value, type) or (hasattr(value, "__wrapped__") and not has_decorators(source)):
             self._assignments(name, name)
+        for kind in registered_subclasses(value):
+            self._subclass(name, kind)
         for dispatcher in dispatchers(name, value):
             for function, kinds in dispatcher.registered:
                 self._registration(name, dispatcher, function, kinds)
@@ -301,6 +304,15 @@ class _DefinitionCollector:
         if name in self._namespace:
             self.add(name, self._namespace[name])
             self._steps.before[name].add(step)
+
+    def _subclass(self, owner: str, kind: type) -> None:
+        """Add a step that registers a class with an abstract class; none if the class has no name in the pod."""
+        expression = expression_of(kind, self._namespace)
+        if expression is not None:
+            step = f"{owner}.register({expression})"
+            self._steps.add(step, (step, "<podtask registrations>"), {self._last_of(owner)})
+            self._steps.add_part(owner, step)
+            self._add_types(step, [kind])
 
     def _registration(self, owner: str, dispatcher: Dispatcher, function: Any, kinds: list[type]) -> None:
         """Add a step that registers a function of a later statement with a function of singledispatch.
@@ -467,7 +479,7 @@ def attributes_set_later(name: str, value: Any, source: str) -> Iterator[tuple[s
     elif type(value) is enum.EnumMeta:
         found = _data_of_enumeration(value, source)
     elif isinstance(value, type) and type(value) in METACLASSES and not issubclass(value, tuple):
-        found = _data_of_class(value, source)
+        found = (*_data_of_class(value, source), *_data_of_methods(value))
     for path, each in found:
         yield f"{name}.{path}", each
 
@@ -532,6 +544,16 @@ def _data_of_class(owner: type, source: str) -> Iterator[tuple[str, Any]]:
             continue
         if attribute not in literals or not _is_equal(literals[attribute], each):
             yield attribute, each
+
+
+def _data_of_methods(owner: type) -> Iterator[tuple[str, Any]]:
+    """Yield the attributes of the functions that a class statement defines (``Model.fit.label``)."""
+    for attribute, function in _items(owner):
+        is_of_class = isinstance(function, types.FunctionType) and not hasattr(function, "__wrapped__")
+        if is_of_class and function.__qualname__ == f"{owner.__qualname__}.{attribute}":
+            for name, each in _items(function):
+                if not name.startswith("__"):
+                    yield f"{attribute}.{name}", each
 
 
 def attribute_value(path: str, namespace: Mapping[str, Any]) -> Any:

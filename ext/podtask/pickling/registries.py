@@ -152,7 +152,7 @@ class IncompleteCopy:
 
         An instance of the notebook's, or a function, may have been registered, unless it is an attribute of another one.
         """
-        if isinstance(part, PLAIN) or containers.built_in(part) is not None:
+        if type(part) in PLAIN or containers.built_in(part) is not None:  # no member of an IntFlag
             return True
         if is_attribute and (containers.is_container(part) or self._is_made(part)):
             return True

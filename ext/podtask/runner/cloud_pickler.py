@@ -9,7 +9,7 @@ import gc
 import sys
 import types
 import typing
-from typing import Any, Callable, Dict, List, Optional, Set
+from typing import Any, Callable, Dict, Optional, Set
 
 import cloudpickle.cloudpickle as parts
 
@@ -82,7 +82,7 @@ class CloudPickler(parts.Pickler):  # type: ignore[misc]
         self._by_value: Dict[Any, bool] = {}  # of classes
         self._plain_instances: Dict[Any, bool] = {}
         self._single_instances: Dict[Any, Set[int]] = {}  # ids, by class
-        self._without_slot_names: List[Any] = []
+        self._slot_names = classes.SlotNames()
         self._all_by_value = by_value
         self._singletons_by_name = Singletons()
         self._received = not by_value and bool(identity.NUMBERS.received)
@@ -91,9 +91,7 @@ class CloudPickler(parts.Pickler):  # type: ignore[misc]
     def clear_memo(self) -> None:
         """Forget the values, and remove what pickle needs on their classes: a list of the names of slots."""
         super().clear_memo()
-        for kind in self._without_slot_names:
-            if "__slotnames__" in vars(kind):
-                classes.set_class_attribute(kind, "__slotnames__")
+        self._slot_names.remove()
 
     def reducer_override(self, obj: Any) -> Any:
         kind = type(obj)
@@ -150,10 +148,7 @@ class CloudPickler(parts.Pickler):  # type: ignore[misc]
         plain = self._plain_instances.get(kind)
         if plain is None:
             plain = self._plain_instances[kind] = classes.has_plain_instances(kind)
-            if kind.__module__ == "__main__" and "__slotnames__" not in vars(kind):
-                # pickle would set it by the metaclass's ``__setattr__``.
-                classes.set_class_attribute(kind, "__slotnames__", classes.slot_names(kind))
-                self._without_slot_names.append(kind)
+            self._slot_names.add(kind)
         if not plain:
             return NotImplemented
         if kind is object:

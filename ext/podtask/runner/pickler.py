@@ -14,13 +14,17 @@ import types
 from typing import Any, Callable, Dict, Iterator, List, Optional, Set, Tuple
 
 from .proxy_objects import reduce_instance
-from .reducers import classes, identity, library_objects
+from .reducers import classes, identity, library_objects, typing_objects
 from .singletons import Singletons, is_stream_write, reduce_stream_write
 
 PROTOCOL = 5  # of the oldest Python in an image, 3.8+
 MIN_BUFFER_BYTES = 64 << 10  # bytes from which on a buffer goes apart
 ALIGN = 64  # so that arrays can lie where they arrive
 REDUCERS = identity.__name__.rpartition(".")[0]  # the package of the functions that rebuild objects
+TYPES = (
+    *(type, types.FunctionType, types.BuiltinFunctionType, types.ModuleType),
+    *typing_objects.PARAMETERS,
+)
 FUNCTIONS = (types.FunctionType, type(functools.lru_cache(len)))
 REDUCERS_NAMES = ("podtask.runner.reducers.", "_podtask_runner.reducers.")  # of both sides
 
@@ -147,7 +151,7 @@ class _Recorder:
 
     def add_type(self, obj: Any) -> None:
         """Record an object if the other side must have its type or module."""
-        if isinstance(obj, (type, types.FunctionType, types.BuiltinFunctionType, types.ModuleType)):
+        if isinstance(obj, TYPES):
             both_have_it = str(getattr(obj, "__module__", "")).startswith(REDUCERS)
             if not both_have_it and not is_stream_write(obj):
                 self.types.append(obj)
@@ -162,9 +166,14 @@ def _plain_pickler(
 ) -> Any:
     singletons = Singletons()
     singles: Dict[Any, Set[int]] = {}
+    slot_names = classes.SlotNames()
 
     class Pickler(pickle.Pickler):
         can_pickle_link: Optional[Callable[[Any], bool]] = None
+
+        def clear_memo(self) -> None:
+            super().clear_memo()
+            slot_names.remove()
 
         def reducer_override(self, obj: Any) -> Any:
             recorder.add_type(obj)
@@ -177,6 +186,7 @@ def _plain_pickler(
             if identity.NUMBERS.received and getattr(obj, "__module__", None) == "__main__":
                 _refuse_new_definition(obj)
             if (type(obj).__module__ == "__main__" and not isinstance(obj, type)) or type(obj) is object:
+                slot_names.add(type(obj))
                 reduced = _reduce_own_instance(obj, singles)
                 if reduced is not NotImplemented:
                     return reduced

@@ -94,6 +94,52 @@ def test_newest_definition_of_a_class_travels(notebook: Notebook) -> None:
     assert definitions(inputs) == [("\nclass P:\n    x = 2", FILE.format(2))]
 
 
+@pytest.mark.parametrize(
+    ("source", "cell"),
+    [
+        (
+            "try:\n    import missing_module\nexcept ImportError:\n    class P:\n        text = '''a\n  b'''\n"
+            "        def get(self): return self.text\nelse:\n    class P:\n        def get(self): return 0",
+            "P().get()",
+        ),
+        ("for n in 'ab':\n    class P:\n        k = 2\n        def get(self): return self.k", "P().get()"),
+        ("if P().get() == 0:\n    class P:\n        def get(self): return 3", "P().get()"),
+    ],
+    ids=["try", "loop", "not executed"],
+)
+def test_class_statement_within_another_statement(notebook: Notebook, source: str, cell: str) -> None:
+    """The statement that has defined a class is found below others; its functions tell which one it is."""
+    notebook("class P:\n    def get(self):\n        return 1\n")
+    namespace = notebook(source)
+    inputs = pack_inputs({"P": namespace["P"]}, namespace, OTHER)
+    assert remote(inputs, f"print({cell})") == f"{eval(cell, namespace)}\n"
+
+
+SETATTR = """
+calls = []
+class Meta(type):
+    def __setattr__(kind, name, value):
+        calls.append(name)
+        super().__setattr__(name, value)
+class Row(metaclass=Meta): pass
+class Sub(Row):
+    def __init__(self): self.n = [1]
+rows = [Row(), Sub()]
+rows[0].n = 2
+"""
+
+
+def test_nothing_is_set_on_a_class_by_its_metaclass(notebook: Notebook) -> None:
+    """A1: pickle's list of slots is not set by the ``__setattr__`` of a metaclass, neither here nor in the pod."""
+    namespace = notebook(SETATTR)
+    names = ("rows", "calls", "Row", "Sub")
+    pod = Pod(pack_inputs({name: namespace[name] for name in names}, namespace, OTHER))
+    pod.run("found = [each.n for each in rows], calls")
+    assert pod.names["found"] == ([2, [1]], [])
+    assert namespace["calls"] == []
+    assert "__slotnames__" not in vars(namespace["Row"])
+
+
 def test_installed_things_are_imported_for_another_minor() -> None:
     """Modules and their functions and classes are imported in the pod under the notebook's names."""
     values = {
@@ -208,6 +254,16 @@ class Point:
         ("Net", "Net.fit = logged(Net.fit)\nNet.fit = logged(Net.fit)", "Net().fit(3)"),
         ("Net", "Net.fit = logged(Net.fit)\nNet.fit = Net.fit.__wrapped__", "Net().fit(3)"),
         ("Net", "Net.half = functools.partialmethod(Net.fit, 0.5)", "Net().half(), Net().name()"),
+        (
+            "Net",
+            "Net.fit.label = ['x']; Net.fit.net = Net",
+            "Net.fit.label, Net.fit.net is Net, Net().fit(3)",
+        ),
+        (
+            "Base",
+            "class Far: pass\nBase.register(Far); Base.register(int)",
+            "issubclass(Far, Base), isinstance(1, Base), issubclass(str, Base)",
+        ),
         ("twice", "twice = logged(twice)", "twice(4)"),
         ("Point", "Point = dataclasses.dataclass(Point)", "Point(5), Point() == Point(3)"),
     ],
@@ -447,7 +503,7 @@ def test_b7_models_of_sqlalchemy(
 
 
 REGISTRIES = """
-import abc, collections, functools, weakref
+import abc, collections, enum, functools, typing, weakref
 handlers = {"start": [], "stop": []}
 by_name, order, numbers = {}, [], collections.Counter()
 kinds, alive = collections.defaultdict(dict), weakref.WeakValueDictionary()
@@ -505,6 +561,16 @@ def task(function):
     task.all.append(function)
     return function
 task.all = []
+class Rights(enum.IntFlag):
+    READ = 4
+    WRITE = 2
+T = typing.TypeVar("T")
+given = {"rights": Rights.READ | Rights.WRITE, "kinds": [T]}
+def granted(function):
+    given[function.__name__] = function
+    return function
+@granted
+def allowed(): return given["rights"] is Rights(6), given["kinds"][0] is T, given["allowed"] is allowed
 @task
 def clean(): return [each.__name__ for each in task.all]
 routes = app.routes
@@ -544,6 +610,7 @@ class Circle(Shape): pass
         ("check", "check()"),
         ("before check", "before.__self__ is app, before(check) is check, len(app.hooks['before'])"),
         ("clean", "clean(), task.all[0] is clean"),
+        ("allowed given", "allowed(), given['rights']"),
         (
             "Shape Circle",
             "sorted(Meta.kinds), Meta.kinds['Circle'] is Circle, Shape.__subclasses__() == [Circle]",

@@ -215,6 +215,25 @@ def single_instances(kind: Any) -> Iterator[Any]:
                 yield found
 
 
+class SlotNames:
+    """Lets pickle find the slots of classes without ``copyreg``, which sets a list by the metaclass's ``__setattr__``."""
+
+    def __init__(self) -> None:
+        self._classes: List[Any] = []
+
+    def add(self, kind: Any) -> None:
+        """Give a class of the notebook the list."""
+        if kind.__module__ == "__main__" and "__slotnames__" not in vars(kind):
+            set_class_attribute(kind, "__slotnames__", slot_names(kind))
+            self._classes.append(kind)
+
+    def remove(self) -> None:
+        """Remove the lists."""
+        for kind in self._classes:
+            if "__slotnames__" in vars(kind):
+                set_class_attribute(kind, "__slotnames__")
+
+
 def slot_names(kind: Any) -> List[str]:
     """Return the names of the slots of a class. ``copyreg`` would leave a list of them on the class."""
     return [

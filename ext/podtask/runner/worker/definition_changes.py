@@ -186,7 +186,12 @@ def _is_instance(obj: Any) -> bool:
 
 
 def _state(obj: Any) -> Any:
-    return without_caches(obj.__reduce_ex__(2)[2], type(obj))
+    names = classes.SlotNames()
+    names.add(type(obj))
+    try:
+        return without_caches(obj.__reduce_ex__(2)[2], type(obj))
+    finally:
+        names.remove()
 
 
 def _is_same(before: Any, value: Any, namespace: Dict[str, Any]) -> bool:
