@@ -106,10 +106,15 @@ def _places_of_functions(value: Any) -> list[tuple[str, int]]:
 def _find_statement(name: str, wanted: Callable[[ast.stmt, str], bool]) -> Source | None:
     for filename, entry in reversed(list(linecache.cache.items())):
         text = "".join(entry[2]) if len(entry) == 4 else ""
-        for node in reversed([*_statements(_body(text))]) if name in text else ():
+        for node in reversed(statements(text)) if name in text else ():
             if wanted(node, filename):
                 return _source_text(text, node), filename
     return None
+
+
+def statements(text: str) -> list[ast.stmt]:
+    """Return the statements of a cell or module that run in its namespace; none if it is not Python."""
+    return [*_statements(_body(text))]
 
 
 def _statements(body: Iterable[ast.AST]) -> Iterator[ast.stmt]:

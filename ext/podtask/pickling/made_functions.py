@@ -25,7 +25,7 @@ from ..runner.pickler import NullFile, Packer
 from ..runner.reducers import identity, source_functions
 from ..runner.reducers.identity import Made
 from ..runner.reducers.source_functions import LRU_CACHE
-from .cell_sources import cell_text, function_source, later_assignments
+from .cell_sources import cell_text, function_source, later_assignments, statements
 
 FLAGS_OF_PLACE = inspect.CO_NESTED  # and those of __future__, which are bits above
 ALL_FUTURES = functools.reduce(
@@ -53,9 +53,9 @@ class FunctionSource:
     has_late_annotations: bool
     names: frozenset[str]
 
-    def compiled(self) -> types.CodeType:
-        """Return the code that this version of Python makes of it."""
-        return source_functions.compile_function(*self.arguments)
+    def compiled(self, imported: Iterable[str] = ()) -> types.CodeType:
+        """Return the code that this version of Python makes of it, if its surroundings import names."""
+        return source_functions.compile_function(*self.arguments, imported=imported)
 
     @property
     def arguments(self) -> tuple[Any, ...]:
@@ -263,9 +263,10 @@ def _source_of_code(code: types.CodeType, filename: str, text: str) -> FunctionS
     for place in _definitions_in(text):
         if place.first_line == code.co_firstlineno and place.name == name:
             source = place.source(text, filename, code)
-            compiled = source.compiled()
-            if _is_equal(compiled, code):
-                equal.append((_positions(compiled) == _positions(code), source))
+            # IPython compiles each statement of a cell on its own, so without the imports before it.
+            for compiled in (source.compiled(), source.compiled(_imported_in(text))):
+                if _is_equal(compiled, code):
+                    equal.append((_positions(compiled) == _positions(code), source))
     return max(equal, key=lambda each: each[0])[1] if equal else None
 
 
@@ -323,6 +324,14 @@ class _Place:
     def _global_names(self, free: Iterable[str]) -> set[str]:
         tree = source_functions.surrounded(copy.deepcopy(self.node), self.owner, free)
         return free_names(ast.unparse(tree))
+
+
+@functools.lru_cache(maxsize=16)
+def _imported_in(text: str) -> tuple[str, ...]:
+    """Return the names that a text imports into its namespace."""
+    found = [each for each in statements(text) if isinstance(each, (ast.Import, ast.ImportFrom))]
+    names = {(alias.asname or alias.name).partition(".")[0] for each in found for alias in each.names}
+    return (*sorted(names - {"*"}),)
 
 
 @functools.lru_cache(maxsize=16)

@@ -199,6 +199,18 @@ def test_function_without_a_name_of_its_own_goes_to_another_minor(
     assert found == evaluated(cell, namespace)
 
 
+@pytest.mark.parametrize("cells", [1, 2])
+def test_function_that_calls_what_its_cell_imports(notebook: Notebook, cells: int) -> None:
+    """Python compiles a call of an attribute otherwise if the name was imported in the same source."""
+    made = "def outer(n):\n    def inner(): return math.floor(n) + os.path.join('a', 'b').count('a')\n    return inner\n"
+    sources = ["import math\nimport os.path\n", f"{made}inner = outer(2.5)\n"]
+    for source in sources if cells == 2 else ["".join(sources)]:
+        namespace = notebook(source)
+    pod = Pod(pack_inputs({"inner": namespace["inner"]}, namespace, OTHER))
+    pod.run("found = inner()")
+    assert pod.names["found"] == 3
+
+
 @pytest.mark.parametrize("minor", ["3.9", "3.10", "3.12", "3.13"])
 def test_functions_run_in_an_interpreter_of_another_minor(notebook: Notebook, minor: str) -> None:
     """All of them work in a process with another Python."""
@@ -321,10 +333,10 @@ def test_registry_in_a_closure_goes_to_another_minor(notebook: Notebook, names: 
 
 
 HELPERS = """
-import functools
+import functools, math
 SCALE = 3
 def scaler(k):
-    def scale(n): return n * k * SCALE
+    def scale(n): return n * k * SCALE * math.floor(2.5)
     return scale
 def traced(function):
     @functools.wraps(function)

@@ -27,6 +27,8 @@ def compile_function(
     owner: str,
     names: List[str],
     has_late_annotations: bool,
+    *,
+    imported: Iterable[str] = (),
 ) -> types.CodeType:
     """Return the code of a function, compiled as it was within its surroundings.
 
@@ -38,6 +40,7 @@ def compile_function(
         owner: Name of the class whose private names (``__x``) it uses; may be empty.
         names: Names of its free variables.
         has_late_annotations: Whether ``from __future__ import annotations`` applies.
+        imported: Names that the surroundings import. The byte code of ``name.call()`` depends on that, not its effect.
 
     Raises:
         SyntaxError: This version of Python does not know the syntax.
@@ -45,7 +48,7 @@ def compile_function(
     tree = ast.parse("\n" * (line - 1) + text, filename)
     found: Any = next(node for node in ast.walk(tree) if isinstance(node, DEFINITIONS))
     flags = __future__.annotations.compiler_flag if has_late_annotations else 0
-    code: Any = compile(surrounded(found, owner, names), filename, "exec", flags, dont_inherit=True)
+    code: Any = compile(surrounded(found, owner, names, imported), filename, "exec", flags, dont_inherit=True)
     for _ in range(3 if owner else 2):
         code = next(each for each in code.co_consts if isinstance(each, types.CodeType))
     if hasattr(code, "co_qualname"):
@@ -54,19 +57,21 @@ def compile_function(
     return result
 
 
-def surrounded(definition: Any, owner: str, names: Iterable[str]) -> Any:
+def surrounded(definition: Any, owner: str, names: Iterable[str], imported: Iterable[str] = ()) -> Any:
     """Return the syntax tree of a function that defines another one, which has nothing but its code.
 
     Args:
         definition: Definition of the inner function. What is evaluated when it is executed is removed from it.
         owner: Name of the class around it; may be empty.
         names: Names of its free variables.
+        imported: Names that are imported.
     """
     _keep_code_only(definition)
     statement = ast.Expr(definition) if isinstance(definition, ast.Lambda) else definition
     lines = [f"def outer({', '.join(names)}):", f" class {owner}:" if owner else " if True:", "  pass"]
     tree: Any = ast.parse("\n".join(lines))
     tree.body[0].body[0].body = [ast.copy_location(statement, definition)]
+    tree.body += ast.parse("\n".join(f"import {name}" for name in imported)).body
     return tree
 
 
