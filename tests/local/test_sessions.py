@@ -158,6 +158,17 @@ def test_second_stop_ends_the_process_of_the_session(kernel: Kernel) -> None:
     assert kernel.run(cell("'x' in globals()")).result == {"text/plain": "False"}
 
 
+def test_session_whose_connection_failed_is_begun_again(shell: Shell) -> None:
+    """After a failure of the connection for good, the next cell says why and runs in a new session."""
+    shell.run(cell("x = 1"))
+    runner = registry.find_session("s")._runner
+    assert runner is not None
+    runner.channel.failure = podtask.TaskError("The runner reported an internal error.", "Report this.")
+    out, err = shell.output(cell("print('x' in globals())"))
+    assert out.endswith("False\n")
+    assert "Session s had ended: The runner reported an internal error. A new one begins" in out + err
+
+
 def test_large_last_value_stays(shell: Shell) -> None:
     """A last value of more than 256 KiB is shown and not brought back."""
     out, err = shell.output(cell("large = bytes(300_000)\nlarge"))

@@ -229,7 +229,7 @@ def config(state: ShellState, words: list[str]) -> None:
 
 
 def names(state: ShellState, words: list[str]) -> None:
-    """%podtask names NAME: list the variables of a session: name, type, size, device. A cell that runs ends before."""
+    """%podtask names NAME: list the variables of a session with type, size and device; waits for the cells that were submitted before."""
     _check_count(words, 1, names)
     from ..api.session import variables_of  # start-up cost
     from ..config.quantities import byte_size

@@ -42,6 +42,8 @@ def session_for(options: RunOptions, given: Collection[str]) -> Session:
             )
     with _lock:
         found = _sessions.get(name)
+        if found is not None:
+            found.check_connection()
         if found is not None and options.replace_session:
             found.end()
         if found is not None and not found.ended:

@@ -20,11 +20,11 @@ from ..backends.base import (
     Termination,
 )
 from ..cell.cell import Cell
-from ..channel.channel import Channel
+from ..channel.channel import Channel, TakenOver
 from ..channel.job import Job, RunnerResult
 from ..channel.session_channel import CellChannel, SessionChannel
 from ..config.options import BATCH, RunOptions
-from ..errors import InputError, NoStream, TaskError
+from ..errors import InputError, NoStream, PodtaskError, TaskError
 from ..event_loop import ignore_result, loop
 from ..lifecycle.interfaces import StartedRunner, TaskListener
 from ..lifecycle.prepare import PreparedCell, prepare
@@ -145,6 +145,14 @@ class Session:
         prepared = prepare(cell, options, namespace, call, True, choose, with_state, self._rendered)
         self._rendered = prepared.manifest
         return CellLauncher(self, prepared, number, asks_names)
+
+    def check_connection(self) -> None:
+        """End the session if its connection has failed for good, such as without the right to streams."""
+        failure = self._runner.channel.failure if self._runner is not None else None
+        if failure is not None and not self.ended:
+            self.ended = (failure.message if isinstance(failure, PodtaskError) else str(failure)).rstrip(".")
+            if not isinstance(failure, TakenOver):  # its pod runs on for another notebook
+                loop().run(self._end())
 
     def end(self) -> None:
         """End the session: its pod or process, and all variables in it."""
