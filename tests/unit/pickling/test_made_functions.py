@@ -199,6 +199,16 @@ def test_function_without_a_name_of_its_own_goes_to_another_minor(
     assert found == evaluated(cell, namespace)
 
 
+def test_what_a_made_function_defines_has_its_qualified_name(notebook: Notebook) -> None:
+    """Functions and classes that it makes when it is called are named as in the notebook."""
+    source = "class Shop:\n    def maker(self):\n        def make():\n            class Item:\n                def get(self): ...\n"
+    source += "            def sell(): return lambda: 1\n            return Item, Item.get, sell, sell()\n        return make\n"
+    namespace = notebook(f"{source}make = Shop().maker()")
+    pod = Pod(pack_inputs({"make": namespace["make"]}, namespace, OTHER))
+    pod.run("found = [each.__qualname__ for each in (*make(), make)]")
+    assert pod.names["found"] == [each.__qualname__ for each in (*namespace["make"](), namespace["make"])]
+
+
 @pytest.mark.parametrize("cells", [1, 2])
 def test_function_that_calls_what_its_cell_imports(notebook: Notebook, cells: int) -> None:
     """Python compiles a call of an attribute otherwise if the name was imported in the same source."""

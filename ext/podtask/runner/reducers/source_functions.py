@@ -51,9 +51,23 @@ def compile_function(
     code: Any = compile(surrounded(found, owner, names, imported), filename, "exec", flags, dont_inherit=True)
     for _ in range(3 if owner else 2):
         code = next(each for each in code.co_consts if isinstance(each, types.CodeType))
-    if hasattr(code, "co_qualname"):
-        code = code.replace(co_qualname=qualname)
-    result: types.CodeType = code
+    path = ["surroundings", "<locals>", *([owner] if owner else []), code.co_name]
+    return _renamed(code, ".".join(path), qualname)
+
+
+def _renamed(code: Any, old: str, new: str) -> types.CodeType:
+    """Return a code in which the qualified names of what it defines begin with another name."""
+
+    def renamed(value: Any) -> Any:
+        if isinstance(value, types.CodeType):
+            return _renamed(value, old, new)
+        is_name = isinstance(value, str) and (value == old or value.startswith(f"{old}."))
+        return new + value[len(old) :] if is_name else value
+
+    changes: Dict[str, Any] = {"co_consts": tuple(map(renamed, code.co_consts))}
+    if hasattr(code, "co_qualname"):  # since Python 3.11
+        changes["co_qualname"] = renamed(code.co_qualname)
+    result: types.CodeType = code.replace(**changes)
     return result
 
 
@@ -68,7 +82,7 @@ def surrounded(definition: Any, owner: str, names: Iterable[str], imported: Iter
     """
     _keep_code_only(definition)
     statement = ast.Expr(definition) if isinstance(definition, ast.Lambda) else definition
-    lines = [f"def outer({', '.join(names)}):", f" class {owner}:" if owner else " if True:", "  pass"]
+    lines = [f"def surroundings({', '.join(names)}):", f" class {owner}:" if owner else " if True:", "  pass"]
     tree: Any = ast.parse("\n".join(lines))
     tree.body[0].body[0].body = [ast.copy_location(statement, definition)]
     tree.body += ast.parse("\n".join(f"import {name}" for name in imported)).body
