@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib
 import logging
 import os
+import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -88,6 +89,8 @@ def load_ipython_extension(ipython: Any) -> None:
 
 def unload_ipython_extension(ipython: Any) -> None:
     """Remove the magics and their completion (``%unload_ext podtask``)."""
+    if "podtask.sessions.bindings" in sys.modules:
+        sys.modules["podtask.sessions.bindings"].stop_log()
     for kind in ("cell", "line"):
         ipython.magics_manager.magics[kind].pop("podtask", None)
     for callback in list(ipython.events.callbacks["post_run_cell"]):

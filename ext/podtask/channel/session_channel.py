@@ -66,7 +66,11 @@ class SessionChannel(Channel):
         return self._turn.locked()
 
     async def execute(
-        self, job_for: Callable[[str], Job], listener: RunnerListener, began: Callable[[str], None]
+        self,
+        job_for: Callable[[str], Job],
+        listener: RunnerListener,
+        began: Callable[[str], None],
+        answer: Callable[[dict[str, Any]], None],
     ) -> RunnerResult:
         """Run a cell when those before it have ended, and return its result.
 
@@ -74,33 +78,43 @@ class SessionChannel(Channel):
             job_for: Returns the job for the runner's version of Python.
             listener: Receives the frames of the cell.
             began: Called with the name of the execution when its turn has come.
+            answer: Called with the metadata of a result if the session needs more values; the next job has them.
 
         Raises:
             PodtaskError: The job cannot be made, or the session has ended.
         """
         async with self._turn:
-            if self.failure is not None:
-                raise self.failure
-            self._begin(listener)
-            result: asyncio.Future[RunnerResult] = asyncio.get_running_loop().create_future()
-            self._current = result
-            try:
-                if self._link is None:
-                    self._job_for = job_for
-                    if self._following is None:
-                        self._following = asyncio.ensure_future(self._follow_session())
-                    elif self.python:  # it is reconnecting: the next connection sends the job
-                        self._set_job(job_for(self.python))
-                else:
-                    self._job_for = job_for
+            while True:
+                result = await self._execute(job_for, listener, began)
+                if result.end["status"] != protocol.STATUS_NOT_RUN:
+                    return result
+                answer(result.end)
+
+    async def _execute(
+        self, job_for: Callable[[str], Job], listener: RunnerListener, began: Callable[[str], None]
+    ) -> RunnerResult:
+        if self.failure is not None:
+            raise self.failure
+        self._begin(listener)
+        result: asyncio.Future[RunnerResult] = asyncio.get_running_loop().create_future()
+        self._current = result
+        try:
+            if self._link is None:
+                self._job_for = job_for
+                if self._following is None:
+                    self._following = asyncio.ensure_future(self._follow_session())
+                elif self.python:  # it is reconnecting: the next connection sends the job
                     self._set_job(job_for(self.python))
-                    self._sending = asyncio.ensure_future(self._upload(self._link, 0))
-                began(self._execution)
-                return await result
-            finally:
-                self._current = None
-                self._listener = self._idle_listener
-                self._job = self._job_for = self._values = self._early = None
+            else:
+                self._job_for = job_for
+                self._set_job(job_for(self.python))
+                self._sending = asyncio.ensure_future(self._upload(self._link, 0))
+            began(self._execution)
+            return await result
+        finally:
+            self._current = None
+            self._listener = self._idle_listener
+            self._job = self._job_for = self._values = self._early = None
 
     async def extend(self, seconds: float) -> None:
         """Let the session live for a time at least, although no cell runs.
@@ -208,6 +222,7 @@ class CellChannel:
         job_for: Returns the job for a version of Python and a name of the execution.
         listener: Receives the frames of the cell.
         on_result: Called with the metadata of the result, which it may change.
+        answer: Called with the metadata of the result of a cell that has not run, for want of values.
     """
 
     one_way = False
@@ -220,7 +235,9 @@ class CellChannel:
         job_for: Callable[[str, str], Job],
         listener: RunnerListener,
         on_result: Callable[[dict[str, Any]], None],
+        answer: Callable[[dict[str, Any]], None],
     ) -> None:
+        self._answer = answer
         self._channel = channel
         self._job_for: Callable[[str, str], Job] | None = job_for
         self._listener = listener
@@ -242,9 +259,7 @@ class CellChannel:
 
     async def run(self) -> RunnerResult:
         """Run the cell when its turn has come; return the result with all values."""
-        job_for = self._job_for
-        assert job_for is not None
-        self._work = asyncio.ensure_future(self._execute(lambda python: job_for(python, self._name)))
+        self._work = asyncio.ensure_future(self._execute())
         try:
             return await asyncio.shield(self._work)
         except asyncio.CancelledError:
@@ -253,8 +268,8 @@ class CellChannel:
             ignore_result(self._work)
             raise
 
-    async def _execute(self, job_for: Callable[[str], Job]) -> RunnerResult:
-        result = await self._channel.execute(job_for, self._listener, self._on_begin)
+    async def _execute(self) -> RunnerResult:
+        result = await self._channel.execute(self._next_job, self._listener, self._on_begin, self._answer)
         self._has_ended = True
         self._on_result(result.end)
         return result
@@ -282,6 +297,12 @@ class CellChannel:
     def free_values(self) -> None:
         """Free the job: the task has ended."""
         self._job_for = None
+
+    def _next_job(self, python: str) -> Job:
+        """Return the job, for an execution with a name of its own."""
+        assert self._job_for is not None
+        self._name = self._channel.next_execution()
+        return self._job_for(python, self._name)
 
     def _on_begin(self, execution: str) -> None:
         self._has_begun = True

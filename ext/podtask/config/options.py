@@ -72,7 +72,12 @@ class RunOptions:
         "TEMPLATE",
     )
     inputs: tuple[str, ...] | None = option(
-        None, "-i --inputs", "send only these variables", parse_names, "NAMES", many=True
+        None,
+        "-i --inputs",
+        "send only these variables; in a session, also if it has changed its own",
+        parse_names,
+        "NAMES",
+        many=True,
     )
     outputs: tuple[str, ...] = option(
         (),
@@ -273,6 +278,20 @@ class RunOptions:
         "run in the session with this name: its process and its variables stay, for the next cells",
         parse_task_name,
         "NAME",
+    )
+    theirs: tuple[str, ...] = option(
+        (),
+        "--theirs",
+        "variables whose value in the session counts, although the notebook has changed its own, too",
+        parse_names,
+        "NAMES",
+    )
+    fresh: tuple[str, ...] = option(
+        (),
+        "--fresh",
+        "variables over 64 MiB to compare again, although the notebook has run no cell of its own since",
+        parse_names,
+        "NAMES",
     )
     idle: float | None = option(
         None,

@@ -50,6 +50,21 @@ _minors: dict[tuple[str, str], str] = {}
 
 
 @dataclass(frozen=True)
+class SelectedInputs:
+    """The values of a cell that are sent.
+
+    Args:
+        values: The values, by name.
+        kept: Names that are not sent although functions need them.
+        references: Those of them whose objects the values refer to.
+    """
+
+    values: dict[str, Any]
+    kept: frozenset[str] = frozenset()
+    references: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class PreparedCell:
     """A cell with everything that its runner needs, packed when the cell was submitted.
 
@@ -65,6 +80,8 @@ class PreparedCell:
         state: The state of the notebook's libraries.
         lookups: The variables that libraries find in ``__main__`` by themselves.
         notification: What is called when the task has ended.
+        kept: Names that are not sent although functions need them: the session has them.
+        references: Those of them whose objects the values refer to.
     """
 
     cell: Cell
@@ -78,6 +95,8 @@ class PreparedCell:
     state: LibraryState = NO_STATE
     lookups: MainLookups = NOTHING
     notification: NotificationSettings = NotificationSettings()
+    kept: frozenset[str] = frozenset()
+    references: tuple[str, ...] = ()
 
     @functools.cached_property
     def inputs(self) -> Inputs:
@@ -125,7 +144,15 @@ class PreparedCell:
         try:
             limit = int(to_decimal(self.options.max_input))
             inputs = pack_inputs(
-                self.values, self.namespace, python, cell, limit, self.state, self.options.local
+                self.values,
+                self.namespace,
+                python,
+                cell,
+                limit,
+                self.state,
+                self.options.local,
+                self.kept,
+                self.references,
             )
             unsent = [name for name in self.lookups.members if name in inputs.left_out]
             unsent += self.lookups.left_out
@@ -292,7 +319,7 @@ def prepare(
     namespace: dict[str, Any],
     call: FunctionCall | None = None,
     waits: bool = False,
-    choose: Callable[[dict[str, Any]], dict[str, Any]] | None = None,
+    choose: Callable[[dict[str, Any]], SelectedInputs] | None = None,
     with_state: bool = True,
     manifest: PodManifest | None = None,
 ) -> PreparedCell:
@@ -304,7 +331,7 @@ def prepare(
         namespace: The notebook's namespace.
         call: The function call that the cell stands for; its arguments are the inputs then.
         waits: Whether the notebook waits for the cell, so that the state of random numbers goes and comes back.
-        choose: Returns those of the values to send; None for all.
+        choose: Returns which of the values are sent, in a session; None for all.
         with_state: Whether the state of libraries is sent.
         manifest: The pod of the session that it runs in; None to render one.
 
@@ -320,8 +347,9 @@ def prepare(
     named = [*cell.reads, *sql_tables(cell.source, namespace)]
     named += [*lookups.needed, *lookups.members, *lookups.checked]
     values = call.values if call else select(named, options.inputs, namespace)
-    if choose is not None:
-        values = choose(values)
+    if choose is not None and call is None:  # -i of a session names values that count, and not the only ones
+        values |= select(named, None, namespace)
+    selected = SelectedInputs(values) if choose is None else choose(values)
     script = ScriptMetadata.parse(cell.source)
     if script.packages:
         options = options.replace(pip=(*script.packages, *options.pip))
@@ -348,7 +376,19 @@ def prepare(
     state = capture_state(namespace, waits) if with_state else NO_STATE
     notification = read_notification_settings() if options.notify else NotificationSettings()
     prepared = PreparedCell(
-        cell, script, manifest, options, values, namespace, began, call, state, lookups, notification
+        cell,
+        script,
+        manifest,
+        options,
+        selected.values,
+        namespace,
+        began,
+        call,
+        state,
+        lookups,
+        notification,
+        selected.kept,
+        selected.references,
     )
     _ = prepared.inputs, prepared.plain_inputs  # pack now: the notebook may change them later
     return prepared

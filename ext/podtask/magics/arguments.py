@@ -47,7 +47,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "where": ("namespace", "context", "local", "queue", "restricted", "channel"),
     "time": ("timeout", "start_timeout", "pull_timeout", "wait", "grace", "linger", "keep"),
     "retries": ("retries", "retry_on"),
-    "sessions": ("session", "idle", "replace_session"),
+    "sessions": ("session", "theirs", "fresh", "idle", "replace_session"),
 }
 LIST_OPTIONS = "Run %%podtask? to list all options."
 LONG_FLAG = re.compile(r"--[a-z][a-z-]+")

@@ -15,7 +15,7 @@ import hashlib
 import linecache
 import pickle
 import types
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -125,6 +125,8 @@ def pack_inputs(
     limit: int = MAX_INPUT_BYTES,
     state: LibraryState = NO_STATE,
     local: bool = False,
+    kept: Collection[str] = (),
+    references: Iterable[str] = (),
 ) -> Inputs:
     """Return the pickled inputs.
 
@@ -139,6 +141,8 @@ def pack_inputs(
         limit: Maximum size of all inputs, in bytes.
         state: State of the notebook's libraries, which is sent with the values.
         local: Whether the cell runs on this machine, where memory maps open the same files.
+        kept: Names that are not sent although functions need them: the session has them.
+        references: Those of them whose objects the values refer to; the session's objects take their place.
 
     Raises:
         InputError: A value cannot be pickled, or the inputs exceed the limit.
@@ -150,7 +154,18 @@ def pack_inputs(
     while True:
         try:
             return _packed(
-                values, namespace, python, cell, limit, left_out, state, local, named, source_steps
+                values,
+                namespace,
+                python,
+                cell,
+                limit,
+                left_out,
+                state,
+                local,
+                named,
+                source_steps,
+                kept,
+                tuple(references),
             )
         except _SourcesNeeded:
             source_steps = sort_registered(registered, namespace)
@@ -164,7 +179,7 @@ def _todo(
     namespace: dict[str, Any],
     python: str,
     source_steps: list[tuple[str, Source | None]],
-    left_out: Mapping[str, str],
+    left_out: Collection[str],
 ) -> SortedDefinitions:
     """Return what is sent, in order."""
     if python != MINOR:
@@ -187,9 +202,11 @@ def _packed(
     shares_files: bool,
     named: dict[int, str],
     source_steps: list[tuple[str, Source | None]],
+    kept: Collection[str],
+    references: tuple[str, ...],
 ) -> Inputs:
     same = python == MINOR
-    order = _todo(values, namespace, python, source_steps, left_out)
+    order = _todo(values, namespace, python, source_steps, {*left_out, *kept})
     todo = [*order.steps]
     buffer = _PickleBuffer(limit)
     steps: list[Any] = []
@@ -200,6 +217,9 @@ def _packed(
     with Packer(
         buffer, namespace, plain=not same, reduce=reduce, named=named, reduce_function=reduce_function
     ) as packer:
+        for name in references:
+            packer.dump_reference(name, namespace[name])
+            steps.append(name)
         for name, source in todo:
             if source is not None:
                 steps.append(source)
@@ -214,12 +234,14 @@ def _packed(
             sizes[name] = (type(value).__name__, buffer.size - before)
             if same:
                 root = roots[name]
-                for new in sorted(
-                    packer.needs - roots.keys() - left_out.keys() - cell.set_before.get(root, frozenset())
-                ):
-                    if _can_be_sent(new, namespace):
-                        roots[new] = root
-                        todo.append((new, None))
+                there = {*left_out, *kept, *cell.set_before.get(root, ())}
+                new = [
+                    each
+                    for each in sorted(packer.needs - roots.keys() - there)
+                    if _can_be_sent(each, namespace)
+                ]
+                roots.update(dict.fromkeys(new, root))
+                todo += [(each, None) for each in new]
         _dump_again(packer, buffer, order, namespace, cell, roots, sizes)
         used = versions(packer.types)
         modules = {*imported_modules(cell.source), *_modules_of([*packer.types, *state.used])}

@@ -13,29 +13,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..runner.pickler import Unpickler
+from ..runner.merging_unpickler import MergingUnpickler
 from ..runner.protocol import ROLE_DEFINITIONS
-from ..runner.reducers import classes, enums, identity, typing_objects
+from ..runner.reducers import identity
 from .arriving_values import ArrivingValues, ValuesDiscarded
-
-# Functions that rebuild an object with a number, and functions that set the attributes of one.
-MAKERS = {
-    identity.track,
-    classes.make_class,
-    classes.make_stateless,
-    typing_objects.make_parameter,
-    typing_objects.make_lazy_parameter,
-    typing_objects.make_alias,
-    typing_objects.make_generic_alias,
-    typing_objects.make_new_type,
-}
-FILLERS = {
-    classes.fill_class,
-    classes.fill_instance,
-    enums.fill_member,
-    identity.fill_attributes,
-    typing_objects.fill_lazy,
-}
 
 
 @dataclass(frozen=True)
@@ -162,10 +143,8 @@ def _definitions(parts: Sequence[Any], packed: Sequence[Mapping[str, Any]]) -> d
     return found
 
 
-class _Unpickler(Unpickler):
+class _Unpickler(MergingUnpickler):
     """Unpickle values with the notebook's own classes and functions, and go on if a class is missing.
-
-    An object that exists in the notebook stays as it is: neither its state nor its attributes are set again.
 
     Args:
         args: Arguments of ``pickle.Unpickler``.
@@ -178,8 +157,6 @@ class _Unpickler(Unpickler):
     def __init__(self, *args: Any, definitions: Callable[[], dict[str, Any]] = dict, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._definitions = definitions
-        self._own: dict[int, Any] = {}  # objects that exist already, by their id
-        self.made: list[str] = []  # numbers of the objects that did not exist
 
     def find_class(self, module: str, name: str) -> Any:
         try:
@@ -187,15 +164,7 @@ class _Unpickler(Unpickler):
         except (ImportError, AttributeError) as error:
             self.missing = self.missing or error
             return _Missing
-        if found is identity.received:
-            return self._received
-        if found is enums.make_member:
-            return self._member
-        if found in MAKERS:
-            return functools.partial(self._make, found)
-        if found in FILLERS or (module.startswith("cloudpickle") and name == "_function_setstate"):
-            return functools.partial(self._fill, found)
-        return found
+        return self._received if found is identity.received else found
 
     def _received(self, number: str, name: str) -> Any:
         found = identity.NUMBERS.find(number)
@@ -205,25 +174,6 @@ class _Unpickler(Unpickler):
             self.missing = self.missing or AttributeError(f"{name} no longer exists in this notebook")
             return _Missing
         return found
-
-    def _make(self, make: Callable[..., Any], number: str, *args: Any) -> Any:
-        found = identity.NUMBERS.find(number)
-        if found is None:
-            self.made.append(number)
-            return make(number, *args)
-        self._own[id(found)] = found
-        return found
-
-    def _member(self, kind: Any, name: Any, args: Any, value: Any) -> Any:
-        if id(kind) not in self._own:
-            return enums.make_member(kind, name, args)
-        found = enums.find_member(kind, name, value)
-        self._own[id(found)] = found
-        return found
-
-    def _fill(self, fill: Callable[..., None], obj: Any, state: Any) -> None:
-        if id(obj) not in self._own:
-            fill(obj, state)
 
 
 class _Missing:

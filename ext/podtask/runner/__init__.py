@@ -5,11 +5,13 @@ modules import the standard library only, and nothing from outside this package.
 """
 
 __all__ = [
+    "bound_names",
     "bundle",
     "cloud_pickler",
     "durations",
     "ipython",
     "log_lines",
+    "merging_unpickler",
     "notification",
     "pickler",
     "podtask_stub",
@@ -18,7 +20,9 @@ __all__ = [
     "reducers",
     "results_file",
     "safe_text",
+    "stamps",
     "state",
     "supervisor",
+    "value_summary",
     "worker",
 ]

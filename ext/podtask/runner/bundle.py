@@ -21,6 +21,8 @@ MODULES = (
     "debug_log",
     "streams",
     "proxy_objects",
+    "caches",
+    "caches",
     "reducers.identity",
     "reducers.classes",
     "reducers.enums",
@@ -61,6 +63,11 @@ MODULES = (
 )
 # The modules that few cells need: sent with the others, loaded at their first import.
 LATE_MODULES = (
+    "bound_names",
+    "merging_unpickler",
+    "stamps",
+    "value_summary",
+    "worker.shared_names",
     "ipython.pretty_printer",
     "ipython.pretty",
     "supervisor.record_writer",

@@ -9,7 +9,7 @@ import gc
 import sys
 import types
 import typing
-from typing import Any, Callable, Dict, Optional, Set
+from typing import Any, Callable, Dict, Optional, Set, Tuple
 
 import cloudpickle.cloudpickle as parts
 
@@ -59,6 +59,8 @@ class CloudPickler(parts.Pickler):  # type: ignore[misc]
     Attributes:
         named: Id of an object -> name under which the other side has it, since it was sent as source.
         can_pickle_link: Returns whether the cause or context of an exception can be pickled; None to leave them out.
+        ignores_slot_names: Whether to leave out what pickle has noted on classes when it pickled an instance.
+        closure_cells: Id of a cell of a closure -> the cell, and what stands for it in the pickle.
     """
 
     def __init__(
@@ -72,12 +74,13 @@ class CloudPickler(parts.Pickler):  # type: ignore[misc]
     ) -> None:
         super().__init__(file, protocol=protocol, buffer_callback=recorder.keep_in_stream)
         self.named: Dict[int, str] = {}
+        self.ignores_slot_names = False
         self.can_pickle_link: Optional[Callable[[Any], bool]] = None
         self._recorder = recorder
         self._reduce = reduce
         self._main = ModuleGlobals("__main__")
         self._namespace = namespace
-        self._cells: Dict[int, _BareObject] = {}
+        self.closure_cells: Dict[int, Tuple[Any, _BareObject]] = {}
         self._constants: Dict[Any, Dict[int, str]] = {}  # of the modules of types, by type
         self._by_value: Dict[Any, bool] = {}  # of classes
         self._plain_instances: Dict[Any, bool] = {}
@@ -128,7 +131,10 @@ class CloudPickler(parts.Pickler):  # type: ignore[misc]
             return super().reducer_override(obj)
         if obj.__module__ == "_ctypes":
             return _reduce_metaclass_of_ctypes(obj)
-        return classes.reduce_class(obj)
+        reduced = classes.reduce_class(obj)
+        if self.ignores_slot_names:
+            reduced[2][0].pop("__slotnames__", None)
+        return reduced
 
     def _reduce_member(self, obj: Any) -> Any:
         kind = type(obj)
@@ -216,7 +222,8 @@ class CloudPickler(parts.Pickler):  # type: ignore[misc]
         )
 
     def _shared_cell(self, cell: Any) -> _BareObject:
-        return self._cells.setdefault(id(cell), _BareObject(parts._make_empty_cell))  # noqa: SLF001
+        made = _BareObject(parts._make_empty_cell)  # noqa: SLF001
+        return self.closure_cells.setdefault(id(cell), (cell, made))[1]
 
     def reduce_module(self, module: Any) -> Any:
         """Return the reduced form of a module that exists only in the notebook's memory."""

@@ -93,6 +93,23 @@ class Packer:
         """
         self._pickler.dump(value)
 
+    def dump_reference(self, name: str, value: Any) -> None:
+        """Pickle a reference to what the other side has under a name, in place of a value, for all that is pickled later."""
+        reference = _Reference(name)
+        self._pickler.dump(reference)
+        memo = self._pickler.memo.copy()
+        memo[id(value)] = memo.pop(id(reference))[0], value
+        self._pickler.memo = memo
+
+    def ignore_slot_names(self) -> None:
+        """Leave out what pickle notes on a class when it pickles an instance; not for a packer that is plain."""
+        self._pickler.ignores_slot_names = True
+
+    def pickled_objects(self) -> List[Any]:
+        """Return the objects that have been pickled so far, and that the memo keeps until the packer is closed."""
+        cells = [cell for cell, _ in getattr(self._pickler, "closure_cells", {}).values()]
+        return [obj for _, obj in self._pickler.memo.copy().values()] + cells
+
     def dump_incomplete(self, copy: Any, copies: List[Tuple[Any, Any]]) -> None:
         """Pickle an incomplete copy of a value, which is the value for all that is pickled later.
 
@@ -117,6 +134,20 @@ class Packer:
         # Left to the garbage collector (an error's traceback holds the pickler), a buffer may be
         # released after the memoryview that it shows: CPython 3.11 crashes on that.
         self._pickler.clear_memo()
+
+
+class _Reference:
+    """Represents a value in a pickle that the other side has under a name.
+
+    Args:
+        name: The name in its ``__main__``.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __reduce__(self) -> Any:
+        return eval, (f"vars(__import__('sys').modules['__main__'])[{self._name!r}]",)
 
 
 class NullFile:

@@ -67,6 +67,19 @@ STATUS_TIMEOUT = "timeout"  # the supervisor stopped the cell at its timeout
 STATUS_TERMINATED = "terminated"  # the pod was terminated while the cell was running
 STATUSES = (STATUS_OK, STATUS_ERROR, STATUS_CRASHED, STATUS_TIMEOUT, STATUS_TERMINATED)
 
+# Fields of ``shared`` in the meta of a RUN frame, in a session: what the notebook knows of the names that the cell needs.
+# ``names`` maps each to one of the conditions, ``sent`` are those whose values come with the frame, and
+# ``definitions`` the classes and functions among these. ``current`` are outputs that need not come back unless the cell
+# sets them.
+SET_ALWAYS = "always"  # the notebook bound it last
+SET_IF_SAME = "if same"  # changed in place in the notebook; a conflict if the session has changed it, too
+SET_IF_CHANGED = "if changed"  # bound again to what it was: wanted only if the session has changed it
+SET_IF_MISSING = "if missing"  # the notebook does not know whether the session has it
+# Fields of ``shared`` in the meta of a RESULT frame: ``loaded``, ``bound`` (name -> [summary, names it needs]),
+# ``deleted``, ``replaced`` (name -> summary of the session's value); with STATUS_NOT_RUN only ``conflicts``
+# (name -> summary) and ``wanted``.
+STATUS_NOT_RUN = "not run"  # the session needs more values, or has other ones
+
 # Stages of a cell in the description of its error.
 STAGE_PIP, STAGE_LOAD, STAGE_RUN = "pip", "load", "run"
 

@@ -8,6 +8,7 @@ import dataclasses
 import logging
 import threading
 import time
+from collections import deque
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import Any, TypeVar
 
@@ -27,14 +28,16 @@ from ..config.options import BATCH, RunOptions
 from ..errors import InputError, NoStream, PodtaskError, TaskError
 from ..event_loop import ignore_result, loop
 from ..lifecycle.interfaces import StartedRunner, TaskListener
-from ..lifecycle.prepare import PreparedCell, prepare
+from ..lifecycle.prepare import PreparedCell, SelectedInputs, prepare
 from ..lifecycle.start import NewRunner
 from ..manifest import owner_secrets
 from ..manifest.identity import Identity
 from ..manifest.pod_manifest import PodManifest
 from ..pickling.function_call import FunctionCall
 from ..runner import protocol
-from .choice import choose_values
+from .bindings import notebook_log
+from .choice import Choice
+from .shared_values import SharedValues
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -75,7 +78,11 @@ class Session:
         self._rendered: PodManifest | None = None  # by its first cell
         self._number = 0  # of the process that is known; 0 before the first cell has ended
         self._has_state = False  # whether the state of the notebook's libraries was sent to the process
-        self._expected: dict[str, tuple[str, ...]] = {}  # names that cells set which have not ended
+        log = notebook_log()
+        self._shared = SharedValues(name, log, log.shell_names)
+        self._log = log
+        log.between_cells.append(self.update_shared)
+        self._updates: deque[Callable[[], object]] = deque()  # of what is shared, for the user's thread
         self._listener = _SessionListener()
         self._starting: asyncio.Task[_Runner] | None = None
         self._runner: _Runner | None = None
@@ -123,7 +130,7 @@ class Session:
         call: FunctionCall | None = None,
         asks_names: bool = False,
     ) -> CellLauncher:
-        """Check a cell, pack those of its inputs that the session does not have, and return what runs it.
+        """Check a cell, pack what it takes from the notebook (what was set there last), and return what runs it.
 
         Args:
             cell: The cell.
@@ -133,18 +140,37 @@ class Session:
             asks_names: Whether the result lists the variables of the session.
 
         Raises:
-            InputError: An option or an input is wrong.
+            InputError: An option or an input is wrong, or a name was set on both sides.
         """
-        number = self._number  # of the process that has these names
-        known = {*self.names, *(name for names in self._expected.values() for name in names)}
+        self.update_shared()
+        number = self._number  # of the process that has the names
+        shared = self._shared
+        chosen: list[Choice] = []
 
-        def choose(values: dict[str, Any]) -> dict[str, Any]:
-            return values if call is not None else choose_values(values, known, options.inputs)
+        def choose(values: dict[str, Any]) -> SelectedInputs:
+            if call is not None or namespace is not shared.namespace:
+                choice = shared.choose_for_values(values)
+            else:
+                ours, outputs = options.inputs or (), options.outputs
+                theirs, fresh = options.theirs, options.fresh
+                choice = shared.choose(cell, tuple(values), outputs, ours, theirs, fresh)
+            chosen.append(choice)
+            return _selected(choice)
 
         with_state, self._has_state = not self._has_state, True
-        prepared = prepare(cell, options, namespace, call, True, choose, with_state, self._rendered)
+        try:
+            prepared = prepare(cell, options, namespace, call, True, choose, with_state, self._rendered)
+        except BaseException:
+            for choice in chosen:
+                shared.cancel(choice)
+            raise
         self._rendered = prepared.manifest
-        return CellLauncher(self, prepared, number, asks_names)
+        return CellLauncher(self, prepared, chosen[0], number, asks_names)
+
+    def update_shared(self) -> None:
+        """Note what the cells that have ended did to the names that notebook and session share."""
+        while self._updates:
+            self._updates.popleft()()
 
     def check_connection(self) -> None:
         """End the session if its connection has failed for good, such as without the right to streams."""
@@ -196,13 +222,25 @@ class Session:
             ignore_result(self._starting)
         return await asyncio.shield(self._starting)
 
-    def expect(self, execution: str, names: tuple[str, ...]) -> None:
-        """Note the names that a cell sets which has been submitted."""
-        self._expected[execution] = names
+    def answer(self, choice: Choice, end: dict[str, Any]) -> SelectedInputs:
+        """Return what is sent to a session that has not run a cell, because it needs more values.
 
-    def forget(self, execution: str) -> None:
-        """Forget a cell that does not run any more."""
-        self._expected.pop(execution, None)
+        Raises:
+            InputError: A name was set on both sides.
+        """
+        self._shared.answer(choice, choice.read_report(end["shared"]))
+        return _selected(choice)
+
+    def cancel(self, choice: Choice) -> None:
+        """Note that a cell does not run any more."""
+        self._updates.append(lambda: self._shared.cancel(choice))
+
+    def end_cell(self, choice: Choice, end: dict[str, Any]) -> None:
+        """Note what a cell that has ended did to the names; add the lines for the user to its result."""
+        shared = choice.read_report(end["shared"])
+        returned = [str(item["name"]) for item in end["packed"] if item["role"] == protocol.ROLE_VALUE]
+        end.setdefault("notes", []).extend(self._shared.lines_of(choice, shared))
+        self._updates.append(lambda: self._shared.note_end(choice, shared, returned))
 
     def receive_end(self, end: dict[str, Any]) -> None:
         """Receive the metadata of a result frame; drop from it what is said of a cell whose variables are lost."""
@@ -275,6 +313,7 @@ class Session:
     def _lose_process(self, number: int) -> None:
         self._process_lost.set()
         self._number, self.names, self._has_state = number, frozenset(), False
+        self._updates.append(self._shared.forget_all)
 
     async def _extend(self, seconds: float) -> None:
         try:
@@ -300,6 +339,8 @@ class Session:
             await self._end()
 
     async def _end(self) -> None:
+        if self.update_shared in self._log.between_cells:
+            self._log.between_cells.remove(self.update_shared)
         runner = self._runner
         if runner is None or runner.is_deleted:
             return
@@ -310,6 +351,10 @@ class Session:
         runner.finish(Termination(self.ended))
         if not self.options.local:
             await asyncio.to_thread(owner_secrets.remove, runner.manifest.task)
+
+
+def _selected(choice: Choice) -> SelectedInputs:
+    return SelectedInputs(choice.values, frozenset(choice.unsent), tuple(choice.references))
 
 
 @dataclasses.dataclass
@@ -338,6 +383,7 @@ class CellLauncher:
     Args:
         session: The session.
         prepared: The cell.
+        choice: What it takes from the notebook.
         number: Number of the process whose variables it counts on; 0 for any.
         asks_names: Whether the result lists the variables of the session.
     """
@@ -345,15 +391,17 @@ class CellLauncher:
     resumed = False
     is_enclosed = False
 
-    def __init__(self, session: Session, prepared: PreparedCell, number: int, asks_names: bool) -> None:
+    def __init__(
+        self, session: Session, prepared: PreparedCell, choice: Choice, number: int, asks_names: bool
+    ) -> None:
         self.options = prepared.options
         self.name = session.task_name or session.name
         self.pack_seconds = 0.0
         self._session = session
         self._prepared = prepared
+        self._choice: Choice | None = choice
         self._number = number
         self._asks_names = asks_names
-        self._execution = ""
         self.described: list[
             list[Any]
         ] = []  # [name, type, bytes, device] of each variable, if that was asked for
@@ -378,13 +426,13 @@ class CellLauncher:
         more = {"max_last_value": MAX_LAST_VALUE_BYTES, "watched": [], "asks_names": self._asks_names}
 
         def job_for(python: str, execution: str) -> Job:
-            self._execution = execution
-            session.expect(execution, prepared.cell.writes)
-            job = prepared.job_for(python, execution, linger, listener.on_note)
-            about = {"idle": runner.idle_seconds, "number": self._number}
-            return dataclasses.replace(job, meta={**job.meta, **more, "session": about})
+            job = self._prepared.job_for(python, execution, linger, listener.on_note)
+            assert self._choice is not None
+            session_meta = {"idle": runner.idle_seconds, "number": self._number}
+            about = {**more, "session": session_meta, "shared": self._choice.about}
+            return dataclasses.replace(job, meta={**job.meta, **about})
 
-        channel = CellChannel(runner.channel, job_for, listener, self._receive_end)
+        channel = CellChannel(runner.channel, job_for, listener, self._receive_end, self._answer)
         backend = _CellBackend(session, runner, channel)
         return StartedRunner(backend, channel, session.where, stays=True)
 
@@ -401,10 +449,27 @@ class CellLauncher:
 
     def free_inputs(self) -> None:
         """Free the inputs: the task has ended. Their names and sizes stay known."""
-        self._session.forget(self._execution)
+        if self._choice is not None:
+            self._session.cancel(self._choice)
+            self._choice = None
         self._prepared = self._prepared.without_values()
 
+    def _answer(self, end: dict[str, Any]) -> None:
+        """Add the values that the session wants to the cell.
+
+        Raises:
+            InputError: A name was set on both sides.
+        """
+        assert self._choice is not None
+        selected = self._session.answer(self._choice, end)
+        self._prepared = dataclasses.replace(
+            self._prepared, values=selected.values, kept=selected.kept, references=selected.references
+        )
+
     def _receive_end(self, end: dict[str, Any]) -> None:
+        if self._choice is not None and "shared" in end:
+            self._session.end_cell(self._choice, end)
+            self._choice = None
         self._session.receive_end(end)
         self.described = end.get("described", [])
 

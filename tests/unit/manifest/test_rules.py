@@ -283,6 +283,8 @@ def test_every_option_is_listed() -> None:
         "retries",
         "retry_on",
         "session",
+        "theirs",
+        "fresh",
         "idle",
         "replace_session",
         "results_in",

@@ -85,8 +85,8 @@ class ObjectNumbers:
             self._numbers.pop(id(found), None)
 
     def receive_all(self) -> None:
-        """Regard all objects that are registered now as belonging to the other side."""
-        self.received = set(self._references)
+        """Regard all objects that the other side has numbered as belonging to it."""
+        self.received = {number for number in self._references if not number.startswith(self._prefix)}
 
     def received_number(self, obj: Any) -> Optional[str]:
         """Return the number of an object that belongs to the other side, None for any other object."""

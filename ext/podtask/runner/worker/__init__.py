@@ -11,4 +11,5 @@ __all__ = [
     "main",
     "module_values",
     "session",
+    "shared_names",
 ]

@@ -7,9 +7,10 @@ value of its own: only that difference is sent, if the user asks for it, else it
 import types
 from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Tuple
 
+from ..caches import without_caches
 from ..protocol import MAX_WATCHED_BYTES
 from ..reducers import classes, enums, identity
-from .fingerprint import fingerprint, without_caches
+from .fingerprint import fingerprint
 
 ATOMS = (bool, int, float, complex, str, bytes, type(None))
 # Kept for the comparison: they are never changed in place, or are compared as objects of their own.

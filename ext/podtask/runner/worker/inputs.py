@@ -9,7 +9,7 @@ import pickle
 import sys
 import time
 import types
-from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
+from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Tuple
 
 from .. import pickler
 from ..reducers import classes, identity
@@ -54,12 +54,16 @@ class InputFile(io.RawIOBase):
 
     def buffers(self, places: List[Tuple[int, int]]) -> Iterator[memoryview]:
         """Yield the buffers at these offsets, of these sizes. They are at the end, so all has to arrive first."""
-        while os.fstat(self._fd).st_size < self._size:
-            self._wait()
+        self.wait_complete()
         # Private: arrays may lie in it and be changed.
         view = memoryview(mmap.mmap(self._fd, 0, access=mmap.ACCESS_COPY))
         for start, size in places:
             yield view[start : start + size]
+
+    def wait_complete(self) -> None:
+        """Wait until all has arrived."""
+        while os.fstat(self._fd).st_size < self._size:
+            self._wait()
 
     def _wait(self) -> None:
         start = time.perf_counter()
@@ -82,7 +86,8 @@ def load(
             of values that executing the definitions may have changed: the pickle has their content again. With ``beside`` the first pickle has the files of the notebook's
             local modules, which are written to ``folder``, the cells that functions come from, the modules without
             a file, and the state of libraries. ``modules`` are submodules to import after their package.
-            ``module_values`` are the values of local modules, which end the pickle.
+            ``module_values`` are the values of local modules, which end the pickle. ``shared`` is what notebook and
+            session share: classes and functions that exist get attributes only if they are sent by their names.
         arriving: The pickle, followed by the buffers that ``buffers`` lists; None if there are only definitions.
         namespace: Namespace of the cell.
         on_value: Called with the name of each value before it is unpickled.
@@ -104,10 +109,14 @@ def load(
         if job["modules"]:
             sys.meta_path.insert(0, SubmoduleImporter(job["modules"]))
         state.install()
-        unpickler = pickler.Unpickler(file, buffers=arriving.buffers(job["buffers"]) if arriving else ())
+        shared = job.get("shared")
+        buffers = arriving.buffers(job["buffers"]) if arriving else ()
+        unpickler: Any = (_session_unpickler if shared else pickler.Unpickler)(file, buffers=buffers)
         for step in job["steps"]:
             if isinstance(step, str):
                 on_value(step)
+                if shared:
+                    unpickler.sets_existing = step in shared["definitions"]
                 _set_value(namespace, step, unpickler.load())
             else:
                 on_value("")
@@ -124,6 +133,14 @@ def load(
         _number_definitions(namespace)
     identity.NUMBERS.receive_all()
     return state
+
+
+def _session_unpickler(file: Any, buffers: Iterable[Any]) -> Any:
+    """Return an unpickler that leaves the classes and functions of a session as its cells have changed them."""
+    # Start-up cost: only sessions need it.
+    from ..merging_unpickler import MergingUnpickler
+
+    return MergingUnpickler(file, buffers=buffers)
 
 
 @contextlib.contextmanager

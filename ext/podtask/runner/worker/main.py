@@ -4,6 +4,7 @@ The cell is module code, not the body of a function: ``x = x + 1`` works, and fu
 variables. The value of the last expression is displayed, as a notebook does.
 """
 
+import ast
 import os
 import signal
 import sys
@@ -20,6 +21,8 @@ from ..streams import FrameWriter, InterruptGuard, cell_streams
 from . import changes, describe_error, import_hooks, import_path, inputs, outputs, shutdown
 from .execute import CompiledCell
 from .leftovers import LEFTOVER_SECONDS, abbreviate, end_leftovers
+
+SharedNames = Any  # of ``shared_names``, which only sessions load
 
 
 class WorkerPipes(NamedTuple):
@@ -128,6 +131,7 @@ class CellRun:
         arriving: The pickled inputs, None if there are none.
         writer: Sends frames that report the current step.
         module: The ``__main__`` of a session; a new one by default.
+        shared: The names that notebook and session share; None without a session.
     """
 
     def __init__(
@@ -136,7 +140,10 @@ class CellRun:
         arriving: Optional[inputs.InputFile],
         writer: FrameWriter,
         module: Optional[types.ModuleType] = None,
+        shared: Optional[SharedNames] = None,
     ) -> None:
+        self._shared = shared if "shared" in job else None  # a client may leave the rule out
+        self._refusal: Optional[Dict[str, Any]] = None  # why the cell of a session has not run
         self._writer = writer
         self._job = job
         self.is_call = bool(job.get("call"))
@@ -160,6 +167,8 @@ class CellRun:
         sys.modules["__main__"] = self._module
         try:
             with guard.lifted():
+                if self._is_refused():
+                    return None, None
                 self._load()
                 self._stage = protocol.STAGE_RUN
                 return self._execute(), None
@@ -178,6 +187,14 @@ class CellRun:
             return error
         return None
 
+    def _is_refused(self) -> bool:
+        """Return whether the session has other values than the notebook expects; the inputs have arrived then."""
+        if self._shared is not None:
+            self._refusal = self._shared.compare(self._job["shared"])
+            if self._refusal is not None and self._arriving is not None:
+                self._arriving.wait_complete()
+        return self._refusal is not None
+
     def _load(self) -> None:
         if self._job.get("pip"):
             # Start-up cost: few cells need it.
@@ -192,6 +209,8 @@ class CellRun:
         self._state = inputs.load(self._job, self._arriving, self.namespace, self._note_input)
         if self._job.get("session"):
             self._state.uninstall_unused()
+        if self._shared is not None:
+            self._shared.note_loaded(self._job["shared"])
         self._before = changes.InputSnapshot(self.namespace, self._job["watched"])
 
     def _note_input(self, name: str) -> None:
@@ -208,6 +227,8 @@ class CellRun:
         quiet, flags = bool(job.get("quiet")), int(job.get("flags", 0))
         stays = bool(job.get("session"))
         cell = CompiledCell(job["source"], job["filename"], quiet, flags, settings.interactivity, stays)
+        if self._shared is not None:
+            self._shared.begin(ast.parse(job["source"]))
         try:
             if job.get("timed"):
                 # Start-up cost: few cells need it.
@@ -247,10 +268,27 @@ class CellRun:
         snapshots = sys.modules.get(f"{__package__}.module_snapshots")  # loaded only with local modules
         if snapshots is not None:
             end["notes"] += snapshots.notes()
-        end.update(outputs.pack_values(self._job, file, self.namespace, self._before, last))
+        job = self._job
+        if self._shared is not None:
+            job = {**job, "outputs": self._shared_outputs(end, error)}
+        end.update(outputs.pack_values(job, file, self.namespace, self._before, last))
+        if self._shared is not None:
+            self._shared.note_same(
+                item["name"] for item in end["packed"] if item["role"] == protocol.ROLE_VALUE
+            )
         if self._job.get("results_in"):
             self._save_values(end, file)
         return end
+
+    def _shared_outputs(self, end: Dict[str, Any], error: Optional[BaseException]) -> Any:
+        """Add to the result of a cell what it did to the names of its session; return the outputs that go back."""
+        assert self._shared is not None
+        if self._refusal is not None:
+            end.update(status=protocol.STATUS_NOT_RUN, shared=self._refusal)
+            return []
+        end["shared"] = self._shared.report(error)
+        wanted = self._job["outputs"]
+        return wanted if wanted == "auto" else self._shared.changed_outputs(wanted)
 
     def _save_values(self, end: Dict[str, Any], file: outputs.ResultWriter) -> None:
         """Write the values of a cell that has succeeded to the file of ``--results-in``."""

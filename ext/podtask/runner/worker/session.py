@@ -17,6 +17,7 @@ from ..streams import FrameWriter
 from . import event_loop, inputs, outputs, shutdown
 from .leftovers import abbreviate
 from .main import CellRun, WorkerPipes, set_up
+from .shared_names import SharedNames
 
 LENGTH = struct.Struct("!I")
 READ_BYTES = 64 << 10
@@ -75,6 +76,7 @@ class _Cells:
         self._frontend = frontend
         self._writer = writer
         self._module = module
+        self._shared = SharedNames(vars(module))
         self._pipes = pipes
         self._files: List[Tuple[IO[bytes], IO[bytes]]] = [pipes.results]
         self._reported: Optional[List[str]] = None  # the names that the supervisor knows
@@ -89,7 +91,7 @@ class _Cells:
         arriving = None
         if inputs_fd is not None:
             arriving = inputs.InputFile(inputs_fd, job["inputs_size"], self._pipes.arrival_fd)
-        self._execute(CellRun(job, arriving, self._writer, self._module), job)
+        self._execute(CellRun(job, arriving, self._writer, self._module, self._shared), job)
         if inputs_fd is not None and not job.get(
             "module_values"
         ):  # they are read when the module is imported
