@@ -53,7 +53,7 @@ docs: $(STAMP_ALL) ## build the docs site into docs/_build
 	@$(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build && echo docs/_build/index.html
 
 fuzz: $(STAMP_ALL) ## try fifty times as many random inputs as `make test`, each time others
-	@PODTASK_FUZZ=50 $(BIN)/python -m pytest --timeout 3600 tests/differential/test_fuzz.py tests/differential/test_graphs.py tests/differential/test_state.py tests/differential/test_programs.py
+	@PODTASK_FUZZ=50 $(BIN)/python -m pytest --timeout 3600 tests/differential/test_fuzz.py tests/differential/test_graphs.py tests/differential/test_state.py tests/differential/test_programs.py tests/differential/test_sequences.py
 
 differential: system $(STAMP_ALL) ## compare cells in pods with the kernel (IMAGE=3.13 for one image)
 	@PODTASK_DIFFERENTIAL=$(IMAGE) $(BIN)/python -m pytest tests/differential -k test_pod

@@ -26,6 +26,7 @@ from .job import Job, RunnerResult, job_frames
 from .record_reader import read_record
 
 log = logging.getLogger(__name__)
+_unfinished: set[asyncio.Task[None]] = set()  # receive what comes after the result
 runner_log = logging.getLogger("podtask.runner")  # the debug log of all runners
 PING_INTERVAL_SECONDS = 15
 MAX_SILENCE_SECONDS = 45  # then the connection counts as dead
@@ -406,6 +407,9 @@ class Channel:
             await link.send(protocol.encode(protocol.ACK, meta))
             if self._end is not None and self._end.get("notifies"):
                 self._last_notes = asyncio.ensure_future(self._receive_last_notes(link))
+                # The event loop holds tasks weakly, and the channel may be dropped before this one has ended.
+                _unfinished.add(self._last_notes)
+                self._last_notes.add_done_callback(_unfinished.discard)
 
     async def _receive_last_notes(self, link: _Link) -> None:
         """Pass on the notes of a runner that was released, until it closes the connection: it calls a webhook."""
