@@ -181,21 +181,6 @@ INTENDED: dict[str, tuple[str, dict[str, Any]]] = {
         ENDS,
         {"events": [["text", {"stdout": "a\nclosed\nlog 9\n", "stderr": ""}]], "afterwards": []},
     ),
-    "async-context-variables": (
-        "a context variable cannot be pickled: refused by name",
-        {
-            "error": [
-                "InputError",
-                "Line 3 of the cell: var (ContextVar) cannot be sent: cannot pickle "
-                "'_contextvars.ContextVar' object\n"
-                "Create it in the cell, or send only the variables that the cell needs with -i.",
-                [],
-            ],
-            "last error": ["podtask", "InputError"],
-            "events": [],
-            "result": None,
-        },
-    ),
     "data-numpy-view-of-an-array": (
         "a view arrives as an array of its own",
         {"events": [["text", {"stdout": "0.0 False\n", "stderr": ""}]]},
