@@ -131,7 +131,7 @@ def test_session_that_ended_is_begun_again(shell: Shell) -> None:
 def test_ended_session_ends_the_cells_that_run_and_wait(shell: Shell) -> None:
     """%podtask end while cells run: each says that the session has ended, and what is lost."""
     shell.run(cell("x = 1"))
-    shell.run(cell("input()", "-d --as first"))
+    shell.run(cell("import threading\nthreading.Event().wait()", "-d --as first"))
     shell.run(cell("x", "-d --as second"))
     shell.run("%podtask end s")
     for name in ("first", "second"):

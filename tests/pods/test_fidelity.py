@@ -126,15 +126,16 @@ def test_error_of_a_pod_is_the_cells_own(pods: Shell) -> None:
 @pytest.mark.parametrize("minor", ["3.9", "3.13"])
 @pytest.mark.fault(14)
 def test_value_that_another_python_cannot_load_is_named(pods: Shell, minor: str) -> None:
-    """Another Python gets definitions as source and values as data; a closure is rejected."""
+    """Another Python gets definitions as source and values as data; a function without source is rejected."""
     pods.run(
         "def make(k):\n    def inner(x): return x * k\n    return inner\ndouble = make(2)\n"
         "class Pair:\n    def __init__(self, *both): self.both = both\npair = Pair(1, 'two')"
     )
-    pods.run(f"%%podtask --image python:{minor}-slim -o back\nback = pair.both, make(3)(4)")
-    assert pods["back"] == ((1, "two"), 12)
-    with pytest.raises(InputError, match=rf"double cannot be sent from Python 3.\d+ to {minor}"):
-        pods.run(f"%%podtask --image python:{minor}-slim\ndouble(4)")
+    pods.run(f"%%podtask --image python:{minor}-slim -o back\nback = pair.both, make(3)(4), double(4)")
+    assert pods["back"] == ((1, "two"), 12, 8)
+    pods.run("exec('def hidden(x): return x')")
+    with pytest.raises(InputError, match=rf"hidden cannot be sent from Python 3.\d+ to {minor}"):
+        pods.run(f"%%podtask --image python:{minor}-slim\nhidden(4)")
 
 
 @pytest.mark.feature("N16")

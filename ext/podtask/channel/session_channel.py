@@ -27,6 +27,34 @@ class SessionEnded(TaskError):
     """The runner has ended the session."""
 
 
+class Turn:
+    """The turn of a cell, in the order of submission: a start that takes longer does not change it.
+
+    Args:
+        previous: The turn before it; None for the first one.
+
+    Attributes:
+        previous: The turn before it, until that has been waited for.
+        passed: Set when the cell runs, or gives its turn up.
+    """
+
+    def __init__(self, previous: Turn | None) -> None:
+        self.previous = previous
+        self.passed = asyncio.Event()
+
+    async def wait(self) -> None:
+        """Wait until all cells before have had their turn, or have given it up."""
+        previous = self.previous
+        while previous is not None:
+            await previous.passed.wait()
+            previous = previous.previous  # of a cell that gave up its turn while it waited
+        self.previous = None
+
+    def leave(self) -> None:
+        """Let the next cell come: this one has its turn, or does not need it."""
+        self.passed.set()
+
+
 class SessionChannel(Channel):
     """The channel of a session. Each cell has a :class:`CellChannel`; the cells take turns.
 
@@ -69,6 +97,7 @@ class SessionChannel(Channel):
         self,
         job_for: Callable[[str], Job],
         listener: RunnerListener,
+        turn: Turn,
         began: Callable[[str], None],
         answer: Callable[[dict[str, Any]], None],
     ) -> RunnerResult:
@@ -77,13 +106,16 @@ class SessionChannel(Channel):
         Args:
             job_for: Returns the job for the runner's version of Python.
             listener: Receives the frames of the cell.
+            turn: Its turn.
             began: Called with the name of the execution when its turn has come.
             answer: Called with the metadata of a result if the session needs more values; the next job has them.
 
         Raises:
             PodtaskError: The job cannot be made, or the session has ended.
         """
+        await turn.wait()
         async with self._turn:
+            turn.leave()
             while True:
                 result = await self._execute(job_for, listener, began)
                 if result.end["status"] != protocol.STATUS_NOT_RUN:
@@ -221,6 +253,7 @@ class CellChannel:
         channel: Channel of the session.
         job_for: Returns the job for a version of Python and a name of the execution.
         listener: Receives the frames of the cell.
+        turn: Its turn.
         on_result: Called with the metadata of the result, which it may change.
         answer: Called with the metadata of the result of a cell that has not run, for want of values.
     """
@@ -234,6 +267,7 @@ class CellChannel:
         channel: SessionChannel,
         job_for: Callable[[str, str], Job],
         listener: RunnerListener,
+        turn: Turn,
         on_result: Callable[[dict[str, Any]], None],
         answer: Callable[[dict[str, Any]], None],
     ) -> None:
@@ -241,6 +275,7 @@ class CellChannel:
         self._channel = channel
         self._job_for: Callable[[str, str], Job] | None = job_for
         self._listener = listener
+        self._own_turn = turn
         self._on_result = on_result
         self._name = channel.next_execution()
         self._has_begun = False
@@ -269,7 +304,9 @@ class CellChannel:
             raise
 
     async def _execute(self) -> RunnerResult:
-        result = await self._channel.execute(self._next_job, self._listener, self._on_begin, self._answer)
+        result = await self._channel.execute(
+            self._next_job, self._listener, self._own_turn, self._on_begin, self._answer
+        )
         self._has_ended = True
         self._on_result(result.end)
         return result

@@ -23,7 +23,7 @@ from ..backends.base import (
 from ..cell.cell import Cell
 from ..channel.channel import Channel, TakenOver
 from ..channel.job import Job, RunnerResult
-from ..channel.session_channel import CellChannel, SessionChannel
+from ..channel.session_channel import CellChannel, SessionChannel, Turn
 from ..config.options import BATCH, RunOptions
 from ..errors import InputError, NoStream, PodtaskError, TaskError
 from ..event_loop import ignore_result, loop
@@ -84,6 +84,7 @@ class Session:
         log.between_cells.append(self.update_shared)
         self._updates: deque[Callable[[], object]] = deque()  # of what is shared, for the user's thread
         self._listener = _SessionListener()
+        self._last_turn: Turn | None = None
         self._starting: asyncio.Task[_Runner] | None = None
         self._runner: _Runner | None = None
 
@@ -206,6 +207,11 @@ class Session:
         loop().run(self._extend(seconds))
 
     # -- in the event loop -------------------------------------------------------------------------
+
+    def next_turn(self) -> Turn:
+        """Return the turn of the next cell, in the order of submission."""
+        self._last_turn = Turn(self._last_turn)
+        return self._last_turn
 
     async def open(self, prepared: PreparedCell, listener: TaskListener) -> _Runner:
         """Return the runner; start it with the first cell.
@@ -401,6 +407,7 @@ class CellLauncher:
         self._prepared = prepared
         self._choice: Choice | None = choice
         self._number = number
+        self._turn: Turn | None = None
         self._asks_names = asks_names
         self.described: list[
             list[Any]
@@ -418,6 +425,7 @@ class CellLauncher:
             PodtaskError: It cannot be started.
         """
         session, prepared = self._session, self._prepared
+        turn = self._turn = session.next_turn()  # before this waits for anything
         runner = await session.open(prepared, listener)
         listener.on_manifest(runner.manifest)
         if runner.channel.is_busy:
@@ -432,7 +440,7 @@ class CellLauncher:
             about = {**more, "session": session_meta, "shared": self._choice.about}
             return dataclasses.replace(job, meta={**job.meta, **about})
 
-        channel = CellChannel(runner.channel, job_for, listener, self._receive_end, self._answer)
+        channel = CellChannel(runner.channel, job_for, listener, turn, self._receive_end, self._answer)
         backend = _CellBackend(session, runner, channel)
         return StartedRunner(backend, channel, session.where, stays=True)
 
@@ -449,6 +457,8 @@ class CellLauncher:
 
     def free_inputs(self) -> None:
         """Free the inputs: the task has ended. Their names and sizes stay known."""
+        if self._turn is not None:
+            self._turn.leave()
         if self._choice is not None:
             self._session.cancel(self._choice)
             self._choice = None
