@@ -47,7 +47,7 @@ def test_cell_uses_the_template_of_the_form(open_notebook: Callable[..., Any], i
     notebook.run(2)
     shown = notebook.output(2)
     assert "hello from the form (3, 11)" in shown
-    assert re.match(r"✓ \d+\.\d s in a pod", shown)
+    assert re.match(r"✓ \d+\.\d\ss in a pod", shown)
     notebook.open_details(2, "pod, in YAML")
     assert "GREETING" in notebook.output(2)
     notebook.screenshot("cells-details", notebook.cell(2))
@@ -130,7 +130,7 @@ def test_saved_and_opened_again(open_notebook: Callable[..., Any], in_pods: Lab,
     notebook.reload()
     notebook.wait_for_text(1, "back: x")
     assert notebook.output(1) == before
-    assert re.match(r"✓ \d+\.\d s in a pod", before)
+    assert re.match(r"✓ \d+\.\d\ss in a pod", before)
     notebook.open_details(1, "pod, in YAML")
     notebook.screenshot(f"cells-reopened-{'dark' if dark else 'light'}")
     assert notebook.accessibility_violations(".jp-OutputArea-output") == []
