@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import select
 import subprocess
@@ -11,6 +12,7 @@ from collections.abc import Iterator
 
 import podtask
 import pytest
+from podtask.event_loop import loop
 from podtask.sessions import registry
 
 from tests.notebook import Kernel, Shell
@@ -138,6 +140,9 @@ def test_ended_session_ends_the_cells_that_run_and_wait(shell: Shell) -> None:
         error = shell[name].exception(30)
         assert isinstance(error, podtask.TaskError)
         assert "Session s has ended: it was ended. Lost: x." in str(error)
+        work = shell[name]._follower.channel._work
+        done, _ = loop().run(asyncio.wait({work}, timeout=30))
+        assert done == {work}  # nothing waits for a result that cannot come
 
 
 def test_second_stop_ends_the_process_of_the_session(kernel: Kernel) -> None:

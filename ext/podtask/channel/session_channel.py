@@ -278,6 +278,7 @@ class CellChannel:
         self._own_turn = turn
         self._on_result = on_result
         self._name = channel.next_execution()
+        self.session_ended = False  # then no result comes any more
         self._has_begun = False
         self._has_ended = False
         self._work: asyncio.Task[RunnerResult] | None = None
@@ -332,8 +333,11 @@ class CellChannel:
         return None
 
     def free_values(self) -> None:
-        """Free the job: the task has ended."""
+        """Free the job: the task has ended. A cell that still runs keeps its turn, unless its session has ended."""
         self._job_for = None
+        if self.session_ended and self._work is not None:
+            self._work.cancel()
+            ignore_result(self._work)
 
     def _next_job(self, python: str) -> Job:
         """Return the job, for an execution with a name of its own."""

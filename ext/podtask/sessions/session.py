@@ -579,6 +579,7 @@ class _CellBackend:
     async def wait_until_ended(self) -> Termination:
         """Wait until the session has ended."""
         end = await asyncio.shield(self._runner.ended)
+        self._channel.session_ended = True
         names = _listed(sorted(self._session.names))
         why = (self._session.ended or end.message).rstrip(".")
         return dataclasses.replace(
