@@ -170,11 +170,19 @@ def test_session_without_cells_ends_itself(tmp_path: Path) -> None:
     assert marker.exists()
 
 
-def test_running_cell_is_not_idle() -> None:
+def test_running_cell_is_not_idle(tmp_path: Path) -> None:
     """The idle time counts from the end of the last cell: a cell may take longer than it."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
 
     async def scene(backend: LocalProcess, client: Client) -> None:
-        await run_in(client, "1", "import time\ntime.sleep(0.8)\nprint('done')", idle=0.4)
+        # The answer to a ping takes longer than this idle time.
+        source = f"print('begun', flush=True)\nopen({str(pipe)!r}).read()\nprint('done')"
+        await run_in(client, "1", source, idle=1e-4)
+        assert (await client.receive(protocol.STREAM)).data == b"begun\n"
+        await client.send(protocol.PING, {"t": 1})
+        await client.receive(protocol.PONG)
+        pipe.write_text("go on")
         assert (await client.receive(protocol.STREAM)).data == b"done\n"
         assert result_of(await result(client, "1")) == ("1", "ok")
         await client.receive(protocol.CLOSE, reason=protocol.CLOSE_IDLE)
@@ -227,7 +235,7 @@ def test_threads_and_tasks_of_a_cell_go_on(tmp_path: Path) -> None:
         "begin, done = threading.Event(), []\n"
         f"def work():\n    begin.wait()\n    print('from the thread', flush=True)\n    open({str(pipe)!r}, 'w').close()\n"
         "threading.Thread(target=work, daemon=True).start()\n"
-        "async def later():\n    await asyncio.sleep(0.01)\n    done.append(1)\n    begin.set()\n"
+        "async def later():\n    await asyncio.sleep(0)\n    done.append(1)\n    begin.set()\n"
         "task = asyncio.create_task(later())\n"
     )
 

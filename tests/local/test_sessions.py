@@ -9,6 +9,7 @@ import subprocess
 import sys
 import textwrap
 from collections.abc import Iterator
+from pathlib import Path
 
 import podtask
 import pytest
@@ -85,7 +86,7 @@ def test_process_killed_between_two_cells(kernel: Kernel) -> None:
 
 def test_stop_button_stops_the_cell_only(kernel: Kernel) -> None:
     """An interrupted cell raises KeyboardInterrupt, and its variables are there in the next cell."""
-    kernel.start(cell("x = 1\nprint('begun')\nimport time\ntime.sleep(1000)"))
+    kernel.start(cell("x = 1\nprint('begun')\nimport signal\nsignal.pause()"))
     kernel.until("begun")
     kernel.interrupt()
     stopped = kernel.finish()
@@ -96,17 +97,19 @@ def test_stop_button_stops_the_cell_only(kernel: Kernel) -> None:
 
 def test_short_cell_shows_no_status_line(kernel: Kernel) -> None:
     """The first cell shows where it ran; a short one shows its output and value only."""
-    first = kernel.run(cell("import time\ntime.sleep(0.3)\n1"))
+    first = kernel.run(cell("1"))
     assert any("in session s" in line for line in first.lines)
     second = kernel.run(cell("print('two')\n2"))
     assert (second.stdout, second.result) == ("two\n", {"text/plain": "2"})
     assert second.displays == []
 
 
-def test_detached_cells_run_in_the_order_of_submission(shell: Shell) -> None:
+def test_detached_cells_run_in_the_order_of_submission(shell: Shell, tmp_path: Path) -> None:
     """A cell that is submitted while another one runs waits for it, and finds its variables."""
-    shell.run(cell("import time\ntime.sleep(0.3)\norder = [1]", "-d --as first"))
+    os.mkfifo(tmp_path / "pipe")
+    shell.run(cell(f"open({str(tmp_path / 'pipe')!r}).read()\norder = [1]", "-d --as first"))
     shell.run(cell("order.append(2)", "-d --as second"))
+    (tmp_path / "pipe").write_text("go on")  # waits until the first cell reads
     assert shell.run(cell("order.append(3)\norder")) == [1, 2, 3]
     assert shell["first"].status == shell["second"].status == "ok"
 
@@ -149,7 +152,7 @@ def test_second_stop_ends_the_process_of_the_session(kernel: Kernel) -> None:
     """A cell that ignores the stop button: the second one ends its process, and the session goes on without variables."""
     kernel.run(cell("x = 1"))
     stubborn = (
-        "import time\nwhile True:\n    try:\n        print('up', flush=True)\n        time.sleep(1000)\n"
+        "import signal\nwhile True:\n    try:\n        print('up', flush=True)\n        signal.pause()\n"
         "    except KeyboardInterrupt:\n        pass"
     )
     kernel.start(cell(stubborn))

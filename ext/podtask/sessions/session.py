@@ -161,7 +161,7 @@ class Session:
         with_state, self._has_state = not self._has_state, True
         try:
             prepared = prepare(cell, options, namespace, call, True, choose, with_state, self._rendered)
-        except BaseException:
+        except BaseException:  # raised again: also a stopped cell takes nothing
             for choice in chosen:
                 shared.cancel(choice)
             raise
@@ -274,7 +274,7 @@ class Session:
         try:
             starter = _SessionStart(prepared, self._receive_state)
             started = await starter.start_runner(self._listener)
-        except BaseException:
+        except BaseException:  # raised again: also after a cancelled start, the next cell begins anew
             self.ended = "it did not start"
             raise
         manifest = self._listener.manifest

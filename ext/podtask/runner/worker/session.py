@@ -104,7 +104,8 @@ class _Cells:
         error = cell.display_result(self._frontend, value if is_shown else None) or error
         seconds = round(time.perf_counter() - start - cell.waited_seconds, 6)
         for stream in (sys.stdout, sys.stderr):
-            with contextlib.suppress(Exception):  # a cell may have replaced it
+            # A cell may have replaced the stream by an object of its own, whose flush may raise anything.
+            with contextlib.suppress(Exception):
                 stream.flush()
         writer = self._writer
         file = outputs.ResultWriter(
