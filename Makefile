@@ -19,7 +19,7 @@ OTHER_KUBES := 1.32.9 1.37.2
 PARALLEL := --numprocesses $(WORKERS)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo lab test test-fast matrix lint docs fuzz differential soak bench pictures cluster-up cluster-down cluster-env system
+.PHONY: help demo lab test test-fast matrix lint docs dist fuzz differential soak bench pictures cluster-up cluster-down cluster-env system
 
 help: ## say what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -51,6 +51,9 @@ lint: $(STAMP_ALL) ## check style, types, imports and names
 
 docs: $(STAMP_ALL) ## build the docs site into docs/_build
 	@$(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build && echo docs/_build/index.html
+
+dist: $(STAMP_ALL) ## build the sdist and the wheel into dist
+	@$(BIN)/python -m build --no-isolation >/dev/null && ls dist
 
 fuzz: $(STAMP_ALL) ## try fifty times as many random inputs as `make test`, each time others
 	@PODTASK_FUZZ=50 $(BIN)/python -m pytest --timeout 3600 tests/differential/test_fuzz.py tests/differential/test_graphs.py tests/differential/test_state.py tests/differential/test_programs.py tests/differential/test_sequences.py
