@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from podtask.manage.names import read_names
 from podtask.runner.protocol import INPUT_REQUEST
 from podtask.template.pod_document import DEFAULT_CONTAINER
 
+from tests.pods.test_volumes import claimed_folder
 from tests.pods.waiting import HOLD
 from tests.unit.template.test_accepted_values import YAML
 from tests.unit.template.test_public_pods import PODS, ROW_PODS
@@ -147,6 +149,97 @@ def test_pods_of_the_rows_run(namespace: str) -> None:
             container.get("resources", {}).pop("limits", None)  # of GPUs
         tasks[row] = podtask.submit("import sys\nsys.version_info[0] + 1", template=template)
     assert {row: task.result(120) for row, task in tasks.items()} == dict.fromkeys(RUNNABLE, 4)
+
+
+# What a cell sees in the pods of PODS that run on this cluster: an expression, and its value. The node cannot have huge
+# pages for EFA, and the bucket needs a CSI driver.
+SEEN: dict[str, tuple[str, object]] = {
+    "airflow pod_template_file": (
+        "(os.environ['AIRFLOW__DATABASE__SQL_ALCHEMY_CONN'], open('/opt/airflow/airflow.cfg').read(), os.getuid())",
+        ("postgres://", "[core]", 50000),
+    ),
+    "airflow pod_override with a sidecar": ("os.path.exists('/shared')", False),  # it is the other container's
+    "spark executor": ("(os.getuid(), os.path.ismount('/var/data/spark-local'))", (185, True)),
+    "spark on EMR with local disks": ("(os.stat('/data1').st_uid, os.stat('/data1').st_gid)", (999, 1000)),
+    "kubespawner server": (
+        "(os.environ['JUPYTERHUB_USER'], os.getuid(), os.path.isdir('/home/jovyan/work'))",
+        ("ada", 1000, True),
+    ),
+    "kubeflow pytorchjob worker": ("os.path.ismount('/dev/shm')", True),
+    "argo workflow pod in the cluster": ("os.path.exists('/var/run/argo')", False),
+    "tekton pod template": (
+        "(os.getuid(), socket.gethostbyname('foo.local'), 'ns1.svc' in open('/etc/resolv.conf').read())",
+        (1001, "127.0.0.1", True),
+    ),
+    "gke tpu": ("os.path.exists('/dev/kmsg')", True),  # privileged
+    "flyte default pod template": ("os.environ['KUBERNETES_SERVICE_PORT']", "443"),
+}
+DEVICES = ("nvidia.com/gpu", "google.com/tpu")
+
+
+@pytest.fixture
+def node_labels(cluster: Any) -> Iterator[None]:
+    """Give the node the labels that the pods of other programs select."""
+    labels: dict[str, str] = {}
+    for each in PODS.values():
+        labels |= each["pod"].get("spec", each["pod"]).get("nodeSelector", {})
+    cluster.kubectl("label", "node", "--all", *(f"{name}={value}" for name, value in labels.items()))
+    yield
+    cluster.kubectl("label", "node", "--all", *(f"{name}-" for name in labels))
+
+
+def for_this_cluster(pod: dict[str, Any], device: str, folder: Path) -> dict[str, Any]:
+    """Return a pod with an image, a device and a folder that the node of the tests has; its disk has no capacity."""
+    pod = copy.deepcopy(pod)
+    template = pod.get("template", pod)
+    spec = template.get("spec", template)
+    for container in (*spec.get("initContainers", ()), *spec.get("containers", ())):
+        container["image"] = IMAGE
+        for amounts in container.get("resources", {}).values():
+            amounts.pop("ephemeral-storage", None)
+            for name in DEVICES:
+                if amounts.pop(name, None):
+                    amounts[device] = 1
+    for volume in spec.get("volumes", ()):
+        if "hostPath" in volume:
+            volume["hostPath"]["path"] = str(folder)
+    return pod
+
+
+@pytest.mark.pod("P2", "P4", "P7", "P10")
+@pytest.mark.usefixtures("node_labels")
+def test_pods_of_other_programs_run(
+    cluster: Any, namespace: str, slot: tuple[str, str], tmp_path: Path
+) -> None:
+    """A cell runs in each pod of another program that the cluster can run, and its result comes back."""
+    assert cluster.node  # the volumes are folders on this machine
+    for account in ("airflow-worker", "gcs-reader"):
+        cluster.kubectl("create", "serviceaccount", account, "-n", namespace)
+    cluster.kubectl(
+        *("create", "secret", "generic", "release-name-airflow-metadata", "-n", namespace),
+        "--from-literal=connection=postgres://",
+    )
+    cluster.kubectl(
+        *("create", "configmap", "release-name-airflow-config", "-n", namespace),
+        "--from-literal=airflow.cfg=[core]",
+    )
+    folder = tmp_path / "home"
+    folder.mkdir(mode=0o777)
+    folder.chmod(0o777)  # the pod's user writes there
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    options = RunOptions.of(image=IMAGE)
+    with claimed_folder(cluster, namespace, "claim-ada", folder):
+        tasks = {}
+        for name, (source, _) in SEEN.items():
+            pod = for_this_cluster(PODS[name]["pod"], slot[0], disk)
+            if pod.get("kind") == "PodTemplate":
+                pod["metadata"].pop("namespace")
+            source = f"import os, socket\n{source}"
+            tasks[name] = podtask.submit(source, template=pod, options=options)
+        assert {name: task.result(120) for name, task in tasks.items()} == {
+            name: expected for name, (_, expected) in SEEN.items()
+        }
 
 
 @pytest.mark.pod("P2", "P4", "P10")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -44,22 +46,29 @@ def run(source: str, template: PodTemplate) -> Any:
     return podtask.submit(source, options=RunOptions.of(template=template, image=IMAGE)).result(60)
 
 
+@contextmanager
+def claimed_folder(cluster: Any, namespace: str, name: str, folder: Path) -> Iterator[None]:
+    """Create a claim that is bound to a folder of the node."""
+    volume_name = f"podtask-test-{uuid.uuid4().hex[:8]}"
+    common = {"accessModes": ["ReadWriteOnce"], "storageClassName": volume_name}
+    volume = {**common, "capacity": {"storage": "1Gi"}, "hostPath": {"path": str(folder)}}
+    claim = {
+        "apiVersion": "v1",
+        "kind": "PersistentVolumeClaim",
+        "metadata": {"name": name},
+        "spec": {**common, "resources": {"requests": {"storage": "1Gi"}}},
+    }
+    with created(cluster, "PersistentVolume", volume_name, spec=volume):
+        cluster.kubectl("create", "-n", namespace, "--filename=-", input=json.dumps(claim))
+        yield
+
+
 @pytest.mark.feature("A16")
 def test_one_cell_writes_and_the_next_reads(cluster: Any, namespace: str, tmp_path: Path) -> None:
     """With the claim preset, one pod writes a file and the next one reads it."""
     assert cluster.node  # the volume is a folder on this machine
-    name = f"podtask-test-{uuid.uuid4().hex[:8]}"
-    common = {"accessModes": ["ReadWriteOnce"], "storageClassName": name}
-    volume = {**common, "capacity": {"storage": "1Gi"}, "hostPath": {"path": str(tmp_path)}}
-    claim = {
-        "apiVersion": "v1",
-        "kind": "PersistentVolumeClaim",
-        "metadata": {"name": "data"},
-        "spec": {**common, "resources": {"requests": {"storage": "1Gi"}}},
-    }
     template = PodTemplate().with_(pvc("data", "/data"))
-    with created(cluster, "PersistentVolume", name, spec=volume):
-        cluster.kubectl("create", "-n", namespace, "--filename=-", input=json.dumps(claim))
+    with claimed_folder(cluster, namespace, "data", tmp_path):
         run("open('/data/model', 'w').write('weights')", template)
         assert run("open('/data/model').read()", template) == "weights"
         reads = PodTemplate().with_(pvc("data", "/data", read_only=True))
