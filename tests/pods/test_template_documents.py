@@ -158,7 +158,8 @@ SEEN: dict[str, tuple[str, object]] = {
         "(os.environ['AIRFLOW__DATABASE__SQL_ALCHEMY_CONN'], open('/opt/airflow/airflow.cfg').read(), os.getuid())",
         ("postgres://", "[core]", 50000),
     ),
-    "airflow pod_override with a sidecar": ("os.path.exists('/shared')", False),  # it is the other container's
+    # The folder is the other container's.
+    "airflow pod_override with a sidecar": ("os.path.exists('/shared')", False),
     "spark executor": ("(os.getuid(), os.path.ismount('/var/data/spark-local'))", (185, True)),
     "spark on EMR with local disks": ("(os.stat('/data1').st_uid, os.stat('/data1').st_gid)", (999, 1000)),
     "kubespawner server": (
@@ -235,8 +236,7 @@ def test_pods_of_other_programs_run(
             pod = for_this_cluster(PODS[name]["pod"], slot[0], disk)
             if pod.get("kind") == "PodTemplate":
                 pod["metadata"].pop("namespace")
-            source = f"import os, socket\n{source}"
-            tasks[name] = podtask.submit(source, template=pod, options=options)
+            tasks[name] = podtask.submit(f"import os, socket\n{source}", template=pod, options=options)
         assert {name: task.result(120) for name, task in tasks.items()} == {
             name: expected for name, (_, expected) in SEEN.items()
         }
