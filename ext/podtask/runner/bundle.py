@@ -135,10 +135,26 @@ LATE_MODULES = (
 
 
 class _Shortener(ast.NodeTransformer):
-    """A transformer that drops annotations, and replaces the names which a module imports from ``protocol`` by their values."""
+    """A transformer for a shorter program.
+
+    It drops annotations, replaces the names which a module imports from ``protocol`` by their values, and joins
+    imports that follow each other.
+    """
 
     def __init__(self) -> None:
         self._values: dict[str, Any] = {}
+
+    def visit_Module(self, node: ast.Module) -> ast.Module:
+        """Join the imports that follow each other."""
+        self.generic_visit(node)
+        joined: list[ast.stmt] = []
+        for statement in node.body:
+            if isinstance(statement, ast.Import) and joined and isinstance(joined[-1], ast.Import):
+                joined[-1].names += statement.names
+            else:
+                joined.append(statement)
+        node.body = joined
+        return node
 
     def visit_ImportFrom(self, node: ast.ImportFrom) -> ast.ImportFrom | None:
         """Drop the imports from ``protocol`` and of types; keep any other."""

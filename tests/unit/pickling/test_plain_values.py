@@ -103,12 +103,15 @@ def test_table_arrives_with_its_types(table: Any) -> None:
 
 @pytest.mark.parametrize("table", [TABLE, TABLE.set_index("n")], ids=["mixed", "index"])
 def test_table_arrives_through_arrow(table: Any) -> None:
-    """With Arrow on both sides a table keeps its types and its index."""
+    """With Arrow on both sides a table keeps its types and its index; pyarrow makes any missing object None."""
     pytest.importorskip("pyarrow")
+    expected = table.copy()
+    if expected["text"].dtype == object:  # before pandas 3
+        expected["text"] = expected["text"].where(expected["text"].notna(), None)
     file = io.BytesIO()
     end = pack_items(ResultWriter([file]), [("value", "v", table)], {}, arrow=True)
     assert end["packed"][0]["format"] == "arrow"
-    pd.testing.assert_frame_equal(decode_value(file.getvalue(), end["packed"][0]), table)
+    pd.testing.assert_frame_equal(decode_value(file.getvalue(), end["packed"][0]), expected)
 
 
 @pytest.mark.parametrize(
