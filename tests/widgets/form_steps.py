@@ -38,8 +38,6 @@ def add_csi_volume(user: FormUser, name: str, driver: str, attributes: dict[str,
     user.choose("Kind", "CSI driver")
     user.write("Driver", driver)
     add_pairs(user, "attribute", attributes)
-    user.click("Add mount")
-    user.write("Mount 1, volume", name)
     user.write("Mount 1, path", path)
 
 

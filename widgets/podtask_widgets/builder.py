@@ -112,12 +112,19 @@ class _Form:
         self._show_page()
         self._refresh()
 
-    def reload(self) -> None:
-        """Show the draft again after it was changed by code."""
+    def reload(self, focus_on: str = "") -> None:
+        """Show the draft again after it was changed in another way than by an input.
+
+        Args:
+            focus_on: Name of the widget of the page that gets the focus, because its own was closed; "" for none.
+        """
+        self._draft.add_required_fields()
         self._version += 1
         self._server_problems = ()
         self._show_page()
         self._refresh()
+        if focus_on:
+            focus(self._pages[self._tabs.selected_index or 0].focus_targets[focus_on])
 
     # -- pages ----------------------------------------------------------------------------------
 
@@ -129,7 +136,6 @@ class _Form:
             self._styles,
             self._draft,
             lambda: self._draft_changed(index),
-            self._replace_template,
             self.reload,
             lambda text: self._header.show_message(text, is_error=True),
         )
@@ -138,7 +144,7 @@ class _Form:
         self._pages[index] = page
         self._built_versions[index] = self._version
         self._boxes[index].children = PAGES[index].build(page)
-        page.show_problems(self._template_problems())
+        page.refresh(self._template_problems())
 
     def _draft_changed(self, index: int) -> None:
         self._draft.add_required_fields()
@@ -147,9 +153,6 @@ class _Form:
         self._server_problems = ()
         self._name_to_replace = ""
         self._refresh()
-
-    def _replace_template(self, template: PodTemplate) -> None:
-        self._builder.template = template
 
     # -- state ----------------------------------------------------------------------------------
 
@@ -171,7 +174,7 @@ class _Form:
             self._header.show_message("\n".join(self._draft.notices))
         page = self._pages.get(self._tabs.selected_index or 0)
         if page:
-            page.show_problems(self._template_problems())
+            page.refresh(self._template_problems())
 
     def _problems(self) -> list[Problem]:
         input_problems = [

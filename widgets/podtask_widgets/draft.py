@@ -28,6 +28,7 @@ class Draft:
 
     Attributes:
         notices: Lines for the user about the document that the template was read from.
+        additions: What shortcuts have added, by the name of the shortcut.
     """
 
     def __init__(self, template: PodTemplate) -> None:
@@ -35,6 +36,8 @@ class Draft:
         self._namespace: str | None = None
         self.notices: tuple[str, ...] = ()
         self._followers: dict[int, Followers] = {}  # by the identity of the container
+        self._mounts: dict[int, VolumeMounts] = {}  # by the identity of the volume
+        self.additions: dict[str, Any] = {}
         self.data: dict[str, Any] = {}
         self.load(template)
         self.spec = Key(Root(self.data), "spec", keep_empty=True)
@@ -47,6 +50,8 @@ class Draft:
         self._namespace = template.namespace
         self.notices = template.notices
         self._followers.clear()
+        self._mounts.clear()
+        self.additions.clear()
         self.data.update(
             metadata={"labels": dict(template.labels or {}), "annotations": dict(template.annotations or {})},
             spec=copy.deepcopy(template.pod_spec),
@@ -131,6 +136,45 @@ class Draft:
             },
         )
 
+    def rename_volume(self, volume: dict[str, Any], name: str | None) -> None:
+        """Rename a volume, and the volume in all mounts of it.
+
+        Args:
+            volume: The volume.
+            name: Its new name; None removes the name.
+        """
+        mounts = self.mounts_of(volume)
+        if mounts:  # otherwise they may be those of another volume, whose name this one has while it is typed
+            self._mounts[id(volume)] = VolumeMounts(volume, mounts)
+        if name:
+            volume["name"] = name
+            remembered = self._mounts.get(id(volume))
+            for mount in remembered.mounts if remembered else []:
+                mount["name"] = name
+        else:
+            volume.pop("name", None)
+
+    def mounts_of(self, volume: dict[str, Any]) -> list[dict[str, Any]]:
+        """Return the mounts of a volume in all containers; none if another volume has the same name."""
+        name = volume.get("name")
+        others = {each.get("name") for each in self.field("volumes").get() or [] if each is not volume}
+        if not name or name in others:
+            return []
+        return [
+            mount
+            for container in self._containers()
+            for mount in container.get("volumeMounts") or []
+            if mount.get("name") == name
+        ]
+
+    def remove_mounts(self, volume: dict[str, Any]) -> None:
+        """Remove the mounts of a volume from all containers."""
+        mounts = self.mounts_of(volume)
+        for container in self._containers():
+            ref = field_ref(Item(self.field("containers"), container), "volumeMounts")
+            if ref.get():
+                ref.set([each for each in ref.get() if not any(each is mount for mount in mounts)] or None)
+
     def _containers(self) -> Iterator[dict[str, Any]]:
         for kind in ("containers", "initContainers"):
             yield from (each for each in self.field(kind).get() or [] if isinstance(each, dict))
@@ -165,6 +209,19 @@ class Followers:
     container: dict[str, Any]
     references: list[dict[str, Any]]
     annotations: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class VolumeMounts:
+    """The mounts of a volume, which follow it while its name is typed.
+
+    Args:
+        volume: The volume, which keeps its identity while this exists.
+        mounts: Its mounts, which are changed in place.
+    """
+
+    volume: dict[str, Any]
+    mounts: list[dict[str, Any]]
 
 
 def _resource_refs(value: Any) -> Iterator[dict[str, Any]]:

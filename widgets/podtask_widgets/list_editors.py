@@ -6,9 +6,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import ipywidgets as w
+
 from .converters import TEXT_OR_EMPTY
 from .field_refs import FieldRef, Item
 from .page import Page
+
+GENERATED_CLASS = "pt-generated"  # of an input whose text is selected when it gets the focus
 
 
 @dataclass(frozen=True)
@@ -62,12 +66,16 @@ class ListEditor:
         self._add_button = page.button(f"Add {noun}", self._add)
         self.box = page.column([self._rows, self._add_button], "pt-items")
 
-    def _add(self) -> None:
+    def add_row(self) -> dict[str, Any]:
+        """Show a new entry, which is part of the list when a key of it is set, and return its item."""
         item = self._new_item()
         self._rows.children += (self._make_entry(item),)
-        self._save(item)
+        return item
+
+    def _add(self) -> None:
+        self._save(self.add_row())
         self._page.on_change()
-        focus(self._rows.children[-1])
+        focus(self._rows.children[-1], replace=True)
 
     def _make_entry(self, item: dict[str, Any]) -> Any:
         self._count += 1
@@ -115,6 +123,7 @@ class MappingEditor:
         placeholders: Texts that are shown in an empty key and in an empty value.
         includes: Returns whether a key is edited here; other keys are kept.
         suggestions: Keys to suggest.
+        on_remove: Called with the key of an entry after the entry was removed.
     """
 
     def __init__(
@@ -125,8 +134,9 @@ class MappingEditor:
         placeholders: tuple[str, str] = ("key", "value"),
         includes: Callable[[str], bool] = lambda key: True,
         suggestions: tuple[str, ...] | None = None,
+        on_remove: Callable[[str], None] = lambda key: None,
     ) -> None:
-        self._page, self._ref, self._noun = page, ref, noun
+        self._page, self._ref, self._noun, self._on_remove = page, ref, noun, on_remove
         self._placeholders, self._includes, self._suggestions = placeholders, includes, suggestions
         self._pairs = [Pair(ref, key, value) for key, value in self._mapping().items() if includes(key)]
         self._rows = page.column([], "pt-rows")
@@ -147,6 +157,7 @@ class MappingEditor:
             self._rows.children = tuple(each for each in self._rows.children if each is not box)
             self._page.close(box)
             self._save()
+            self._on_remove(pair.key)
             self._page.on_change()
             focus(self._add_button)
 
@@ -235,8 +246,16 @@ def share_message_line(page: Page, row: Any) -> None:
         each.show_message = show_message_of(number)
 
 
-def focus(widget: Any) -> None:
-    """Move the focus to a widget, or to the first input inside it."""
+def focus(widget: Any, replace: bool = False) -> None:
+    """Move the focus to a widget, or to the first input inside it.
+
+    Args:
+        widget: The widget.
+        replace: Select the text of the input, such as a generated name: what the user types replaces it.
+    """
     while getattr(widget, "children", ()):
         widget = widget.children[0]
+    if replace and isinstance(widget, w.Text) and widget.value:
+        widget.add_class(GENERATED_CLASS)
+        widget.observe(lambda _: widget.remove_class(GENERATED_CLASS), "value")
     widget.focus()

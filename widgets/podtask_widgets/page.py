@@ -7,13 +7,14 @@ from html import escape
 from typing import Any
 
 import ipywidgets as w
-from podtask.errors import Problem
+from podtask.errors import InputError, Problem
 
 from .converters import TEXT, Converter
 from .draft import Draft
 from .field_refs import FieldRef
 from .inputs import Dropdown, Input, Options, TextInput
 from .name_suggestions import suggest_names
+from .shortcuts import Shortcut
 
 
 class SharedStyles:
@@ -41,8 +42,8 @@ class Page:
         styles: Styles of the form.
         draft: Draft that the page edits.
         on_change: Called after each change by the user.
-        replace_template: Called with a template that replaces the draft.
-        rebuild: Called when the draft has changed in a way that other inputs have to show.
+        rebuild: Called when the draft has changed in a way that other inputs have to show; the argument is the
+            name of the widget that has the focus then, or "".
         show_error: Called with an error of a request in the background, in another thread.
     """
 
@@ -51,17 +52,17 @@ class Page:
         styles: SharedStyles,
         draft: Draft,
         on_change: Callable[[], None],
-        replace_template: Callable[[Any], None],
-        rebuild: Callable[[], None],
+        rebuild: Callable[[str], None],
         show_error: Callable[[str], None],
     ) -> None:
         self._styles = styles
         self.draft = draft
         self.on_change = on_change
-        self.replace_template = replace_template
         self.rebuild = rebuild
         self._show_error = show_error
         self.inputs: list[Input] = []
+        self.focus_targets: dict[str, Any] = {}
+        self._shortcut_buttons: list[tuple[Shortcut, Any]] = []
 
     # -- inputs ---------------------------------------------------------------------------------
 
@@ -187,6 +188,22 @@ class Page:
         """Create a button without a border."""
         return self._button("pt-add", on_click, description=label)
 
+    def shortcut(self, shortcut: Shortcut) -> Any:
+        """Create the button that adds what a shortcut adds, and then removes it."""
+
+        def click() -> None:
+            try:
+                (shortcut.remove if shortcut.is_applied(self.draft) else shortcut.add)(self.draft)
+            except InputError as error:
+                self._show_error(str(error))
+                return
+            self.rebuild(shortcut.name)
+
+        button = self.button(shortcut.add_label, click)
+        self.focus_targets[shortcut.name] = button
+        self._shortcut_buttons.append((shortcut, button))
+        return button
+
     def remove_button(self, label: str, on_click: Callable[[], None]) -> Any:
         """Create the small button that removes an entry."""
         return self._button("pt-x", on_click, description=label, tooltip=label)
@@ -201,8 +218,15 @@ class Page:
 
     # -- problems -------------------------------------------------------------------------------
 
-    def show_problems(self, problems: Iterable[Problem]) -> None:
-        """Show each problem at its input."""
+    def refresh(self, problems: Iterable[Problem]) -> None:
+        """Show the state of the draft after a change: each problem at its input, and what shortcuts do."""
+        for shortcut, button in self._shortcut_buttons:
+            is_applied = shortcut.is_applied(self.draft)
+            button.description = shortcut.remove_label if is_applied else shortcut.add_label
+            (button.add_class if is_applied else button.remove_class)("pt-remove")
+        self._show_problems(problems)
+
+    def _show_problems(self, problems: Iterable[Problem]) -> None:
         messages: dict[int, list[str]] = {}
         for problem in problems:
             field_input = self.find_input(problem.path)

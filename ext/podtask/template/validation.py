@@ -29,6 +29,24 @@ MAX_ANNOTATIONS_BYTES = 256 * 1024
 RESERVED_PREFIX = "podtask-"
 MAX_OTHER_PATHS = 3
 NO_FLAGS: Mapping[str, str] = {}
+# The fields that the API server requires, and what to write, by the kind of source.
+REQUIRED_OF_VOLUME = {
+    "persistentVolumeClaim": {"claimName": "Write the name of a claim (PVC)."},
+    "configMap": {"name": "Write the name of a ConfigMap."},
+    "secret": {"secretName": "Write the name of a Secret."},
+    "csi": {"driver": "Write the name of a CSI driver, such as gcsfuse.csi.storage.gke.io."},
+    "hostPath": {"path": "Write a path on the node, such as /var/data."},
+    "nfs": {"server": "Write the name or address of a server.", "path": "Write a path on the server."},
+}
+REQUIRED_OF_VARIABLE = {
+    "secretKeyRef": {"name": "Write the name of a Secret.", "key": "Write a key of the Secret."},
+    "configMapKeyRef": {"name": "Write the name of a ConfigMap.", "key": "Write a key of the ConfigMap."},
+    "fieldRef": {"fieldPath": "Write a field of the pod, such as status.podIP."},
+}
+REQUIRED_OF_VARIABLES = {
+    "secretRef": {"name": "Write the name of a Secret."},
+    "configMapRef": {"name": "Write the name of a ConfigMap."},
+}
 
 
 def raise_problems(problems: Iterator[Problem]) -> None:
@@ -79,6 +97,7 @@ def pod_problems(
     for index, volume in enumerate(volumes):
         yield from _source_problems(volume, f"spec.volumes[{index}]")
         yield from _size_problems(volume, f"spec.volumes[{index}]")
+        yield from _required_problems(volume, f"spec.volumes[{index}]", REQUIRED_OF_VOLUME)
     mountable = {volume["name"] for volume in volumes}
     seen: dict[str, str] = {}
     for kind in ("initContainers", "containers"):
@@ -95,9 +114,12 @@ def pod_problems(
             yield from _port_problems(container.get("ports", []), f"{path}.ports")
             yield from _mount_problems(container.get("volumeMounts", []), f"{path}.volumeMounts", mountable)
             yield from _variable_problems(container.get("env", []), f"{path}.env")
+            for source, each in enumerate(container.get("envFrom", [])):
+                yield from _required_problems(each, f"{path}.envFrom[{source}]", REQUIRED_OF_VARIABLES)
             known = flags if container["name"] == primary else NO_FLAGS
             yield from _resource_problems(container.get("resources", {}), f"{path}.resources", known)
     yield from _label_problems(spec.get("nodeSelector", {}), "spec.nodeSelector")
+    yield from _toleration_problems(spec.get("tolerations", []))
 
 
 def _name_problems(items: list[dict[str, Any]], path: str, seen: dict[str, str]) -> Iterator[Problem]:
@@ -180,6 +202,19 @@ def _variable_problems(env: list[dict[str, Any]], path: str) -> Iterator[Problem
             parse_variable_name(entry["name"])
         except InputError as error:
             yield Problem(f"{path}[{index}].name", f"is invalid: {error.message}", error.hint)
+        yield from _required_problems(
+            entry.get("valueFrom", {}), f"{path}[{index}].valueFrom", REQUIRED_OF_VARIABLE
+        )
+
+
+def _required_problems(
+    value: dict[str, Any], path: str, required: Mapping[str, Mapping[str, str]]
+) -> Iterator[Problem]:
+    """Yield the required fields that the source of a volume or a variable does not have."""
+    for kind, fields in required.items():
+        for name, hint in fields.items() if kind in value else ():
+            if not value[kind].get(name):
+                yield Problem(f"{path}.{kind}.{name}", "is missing.", hint)
 
 
 def _port_problems(ports: list[dict[str, Any]], path: str) -> Iterator[Problem]:
@@ -224,6 +259,23 @@ def _mount_problems(mounts: list[dict[str, Any]], path: str, volumes: set[str]) 
                 f"{item_path}.mountPath", f"{where} is used twice.", "Mount one of the volumes elsewhere."
             )
         paths.add(where)
+
+
+def _toleration_problems(tolerations: list[dict[str, Any]]) -> Iterator[Problem]:
+    for index, each in enumerate(tolerations):
+        path, exists = f"spec.tolerations[{index}]", each.get("operator") == "Exists"
+        if not each.get("key") and not exists:
+            yield Problem(
+                f"{path}.key",
+                "is missing.",
+                "Write the key of a taint, or tolerate all with operator Exists.",
+            )
+        elif exists and each.get("value"):
+            yield Problem(
+                f"{path}.value",
+                "must be empty with operator Exists.",
+                "Remove it, or use operator Equal.",
+            )
 
 
 def _resource_problems(

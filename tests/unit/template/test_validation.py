@@ -89,6 +89,30 @@ def ephemeral(resources: dict[str, Any]) -> dict[str, Any]:
             "spec.volumes[1].name 'v' is also the name of spec.volumes[0]",
         ),
         (
+            volumes({"name": "v", "persistentVolumeClaim": {}}),
+            "spec.volumes[0].persistentVolumeClaim.claimName is missing.\nWrite the name of a claim",
+        ),
+        (
+            volumes({"name": "v", "nfs": {"path": "/"}}),
+            "spec.volumes[0].nfs.server is missing.",
+        ),
+        (
+            side(env=[{"name": "A", "valueFrom": {"secretKeyRef": {"name": "s"}}}]),
+            "spec.containers[1].env[0].valueFrom.secretKeyRef.key is missing.",
+        ),
+        (
+            side(envFrom=[{"configMapRef": {}}]),
+            "spec.containers[1].envFrom[0].configMapRef.name is missing.",
+        ),
+        (
+            {"tolerations": [{"operator": "Equal", "value": "a"}]},
+            "spec.tolerations[0].key is missing.",
+        ),
+        (
+            {"tolerations": [{"key": "a", "operator": "Exists", "value": "b"}]},
+            "spec.tolerations[0].value must be empty with operator Exists.",
+        ),
+        (
             volumes({"name": "v", "emptyDir": {}, "hostPath": {"path": "/"}}),
             "spec.volumes[0] (v) has 2 sources: emptyDir, hostPath",
         ),

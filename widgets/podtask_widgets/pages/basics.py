@@ -79,8 +79,12 @@ def build(page: Page) -> list[Any]:
     """Return the page's widgets."""
     container = page.draft.container
     choice = page.dropdown(
-        CellContainer(page.draft), "Cell runs in", container_choices(page.draft), page.rebuild
+        CellContainer(page.draft),
+        "Cell runs in",
+        container_choices(page.draft),
+        lambda: page.rebuild("cell container"),
     )
+    page.focus_targets["cell container"] = choice.widget
 
     def renamed() -> None:
         choice.set_options(container_choices(page.draft))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from typing import Any
 
 from podtask.formatting import abbreviate
@@ -15,6 +16,7 @@ from ..page import Page
 
 PORT_COLUMNS = "minmax(0,1fr) minmax(0,1.4fr) minmax(0,1fr)"
 MOUNT_COLUMNS = "minmax(0,1fr) minmax(0,1.1fr) minmax(0,.95fr) 124px"
+VOLUME_MOUNT_COLUMNS = "minmax(0,1.4fr) minmax(0,1fr) 124px"
 ENV_COLUMNS = "minmax(0,1.1fr) 104px minmax(0,1.1fr) minmax(0,.8fr)"
 ENV_FROM_COLUMNS = "104px minmax(0,1.2fr) minmax(0,.8fr) minmax(0,.9fr)"
 PROTOCOLS = (("TCP", None), ("UDP", "UDP"), ("SCTP", "SCTP"))
@@ -56,25 +58,32 @@ def mount_widgets(page: Page) -> MakeWidgets:
     """Return a function that makes the widgets of a volume mount."""
 
     def make_widgets(entry: Entry) -> list[Any]:
-        label, ref, save = f"Mount {entry.number}", entry.ref, entry.save
         volumes = [each.get("name", "") for each in page.draft.field("volumes").get() or []]
         volume = page.text_input(
-            field_ref(ref, "name"),
-            f"{label}, volume",
+            field_ref(entry.ref, "name"),
+            f"Mount {entry.number}, volume",
             placeholder="volume",
             suggestions=volumes,
-            on_change=save,
+            on_change=entry.save,
         )
-        path = page.text_input(
-            field_ref(ref, "mountPath"), f"{label}, path", placeholder="/path", on_change=save
-        )
-        subpath = page.text_input(
-            field_ref(ref, "subPath"), f"{label}, subpath", placeholder="subpath", on_change=save
-        )
-        access = page.dropdown(field_ref(ref, "readOnly"), f"{label}, access", ACCESS_MODES, save)
-        return [volume.widget, path.widget, subpath.widget, access.widget]
+        return [volume.widget, *mount_fields(page, entry, lambda name: field_ref(entry.ref, name))]
 
     return make_widgets
+
+
+def mount_fields(page: Page, entry: Entry, ref_of: Callable[[str], FieldRef]) -> list[Any]:
+    """Return the widgets of a volume mount, without the name of its volume.
+
+    Args:
+        page: Page of the widgets.
+        entry: Entry of the mount.
+        ref_of: Returns a reference to a field of the mount.
+    """
+    label, save = f"Mount {entry.number}", entry.save
+    path = page.text_input(ref_of("mountPath"), f"{label}, path", placeholder="/path", on_change=save)
+    subpath = page.text_input(ref_of("subPath"), f"{label}, subpath", placeholder="subpath", on_change=save)
+    access = page.dropdown(ref_of("readOnly"), f"{label}, access", ACCESS_MODES, save)
+    return [path.widget, subpath.widget, access.widget]
 
 
 def env_widgets(page: Page) -> MakeWidgets:

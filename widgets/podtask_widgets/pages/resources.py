@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from podtask.presets import gpu
-
 from ..draft import Draft
 from ..field_refs import count_entries, count_set, field_ref
 from ..list_editors import MappingEditor
 from ..page import Page
 from ..shared_memory import SharedMemory
+from ..shortcuts import GPU, GPU_RESOURCE
 
-ACCELERATORS = ("nvidia.com/gpu", "amd.com/gpu", "gpu.intel.com/i915", "google.com/tpu")
+ACCELERATORS = (GPU_RESOURCE, "amd.com/gpu", "gpu.intel.com/i915", "google.com/tpu")
 
 
 def count(draft: Draft) -> int:
@@ -30,8 +29,10 @@ def build(page: Page) -> list[Any]:
         ref = field_ref(resources, section, name)
         return page.field(page.text_input(ref, label, placeholder=placeholder), help_text)
 
-    def add_gpu() -> None:
-        page.replace_template(page.draft.template().with_(gpu(1)))
+    def resource_removed(name: str) -> None:
+        if name == GPU_RESOURCE and GPU.name in page.draft.additions:
+            GPU.remove(page.draft)
+            page.rebuild(GPU.name)
 
     return [
         page.heading("CPU and memory", "requests are reserved, limits are the maximum"),
@@ -51,8 +52,9 @@ def build(page: Page) -> list[Any]:
             ("nvidia.com/gpu", "1"),
             includes=lambda name: "/" in name,
             suggestions=ACCELERATORS,
+            on_remove=resource_removed,
         ).box,
-        page.button("Add an NVIDIA GPU with toleration and shared memory", add_gpu),
+        page.shortcut(GPU),
         page.heading("Shared memory"),
         page.grid(
             page.field(

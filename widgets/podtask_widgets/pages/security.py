@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from podtask.presets import restricted
-
 from ..converters import INTEGER
 from ..draft import Draft
 from ..field_refs import FieldRef, count_entries, count_set, field_ref
 from ..inputs import YES_NO
 from ..list_editors import Entry, ListEditor
 from ..page import Page
+from ..shortcuts import RESTRICTED
 
 PAGE_PATHS = (
     "spec.serviceAccountName",
@@ -40,9 +39,6 @@ def build(page: Page) -> list[Any]:
 
     def yes_no(parent: FieldRef, name: str, label: str) -> Any:
         return page.field(page.dropdown(field_ref(parent, name), label, YES_NO))
-
-    def apply_restricted() -> None:
-        page.replace_template(draft.template().with_(restricted()))
 
     def pull_secret_widgets(entry: Entry) -> list[Any]:
         return [
@@ -80,5 +76,5 @@ def build(page: Page) -> list[Any]:
             yes_no(container_context, "readOnlyRootFilesystem", "Read-only root file system"),
             yes_no(container_context, "allowPrivilegeEscalation", "Allow privilege escalation"),
         ),
-        page.button("Apply the “restricted” Pod Security Standard", apply_restricted),
+        page.shortcut(RESTRICTED),
     ]

@@ -1,4 +1,4 @@
-"""The Volumes page: the pod's volumes, and their mounts in the primary container."""
+"""The Volumes page: a card for each volume of the pod, with its mounts in the primary container."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ..field_refs import FieldRef, Key, field_ref
 from ..inputs import YES_NO, Options
 from ..list_editors import Entry, ListEditor, MappingEditor
 from ..page import Page
-from .container_fields import MOUNT_COLUMNS, mount_widgets
+from .container_fields import MOUNT_COLUMNS, VOLUME_MOUNT_COLUMNS, mount_fields, mount_widgets
 
 # Volume sources with inputs of their own: the key of the source, and its label.
 VOLUME_SOURCES = {
@@ -50,19 +50,90 @@ def count(draft: Draft) -> int:
 def build(page: Page) -> list[Any]:
     """Return the page's widgets."""
     volumes = page.draft.field("volumes")
-    mounts = field_ref(page.draft.container, "volumeMounts")
 
     def new_volume() -> dict[str, Any]:
         names = {each.get("name") for each in volumes.get() or []}
         name = next(f"volume-{n}" for n in range(1, 999) if f"volume-{n}" not in names)
         return {"name": name, "persistentVolumeClaim": {}}
 
-    return [
-        page.heading("Volumes", "of the pod; every container can mount them"),
+    names = {each.get("name") for each in volumes.get() or []}
+    mounts = field_ref(page.draft.container, "volumeMounts")
+
+    def has_no_volume(mount: dict[str, Any]) -> bool:
+        return mount.get("name") not in names
+
+    widgets = [
+        page.heading("Volumes", "of the pod, and where the primary container mounts them"),
         ListEditor(page, volumes, "volume", lambda entry: _volume_card(page, entry), new_item=new_volume).box,
-        page.heading("Mounts", "in the primary container"),
-        ListEditor(page, mounts, "mount", mount_widgets(page), MOUNT_COLUMNS).box,
     ]
+    if any(has_no_volume(each) for each in mounts.get() or [] if isinstance(each, dict)):
+        editor = ListEditor(page, mounts, "mount", mount_widgets(page), MOUNT_COLUMNS, includes=has_no_volume)
+        widgets += [page.heading("Mounts without a volume", "in the primary container"), editor.box]
+    return widgets
+
+
+class VolumeName:
+    """A reference to the name of a volume; its mounts follow."""
+
+    def __init__(self, draft: Draft, volume: FieldRef) -> None:
+        self._draft, self._volume = draft, volume
+
+    @property
+    def path(self) -> str:
+        """Path of the name."""
+        return f"{self._volume.path}.name"
+
+    def get(self) -> Any:
+        """Return the name."""
+        return self._volume.get().get("name")
+
+    def set(self, value: Any) -> None:
+        """Rename the volume."""
+        self._draft.rename_volume(self._volume.get(), value)
+
+
+class MountField:
+    """A reference to a field of a volume's mount. A mount has the volume's name while any other field is set."""
+
+    def __init__(self, mount: FieldRef, name: str, volume: FieldRef) -> None:
+        self._mount, self._name, self._volume = mount, name, volume
+
+    @property
+    def path(self) -> str:
+        """Path of the field."""
+        return f"{self._mount.path}.{self._name}"
+
+    def get(self) -> Any:
+        """Return the value."""
+        return self._mount.get().get(self._name)
+
+    def set(self, value: Any) -> None:
+        """Set the value; None removes the field, and the last one the mount."""
+        mount = self._mount.get()
+        if value is not None:
+            mount.setdefault("name", self._volume.get().get("name"))
+            mount[self._name] = value
+        else:
+            mount.pop(self._name, None)
+            if mount.keys() <= {"name"}:
+                mount.clear()
+
+
+def _mount_editor(page: Page, volume: FieldRef) -> ListEditor:
+    """Create the editor for the mounts of a volume in the primary container."""
+    name = volume.get().get("name")
+    mounts = field_ref(page.draft.container, "volumeMounts")
+    editor = ListEditor(
+        page,
+        mounts,
+        "mount",
+        lambda entry: mount_fields(page, entry, lambda field: MountField(entry.ref, field, volume)),
+        VOLUME_MOUNT_COLUMNS,
+        includes=lambda mount: bool(name) and mount.get("name") == name,
+    )
+    if not page.draft.mounts_of(volume.get()):
+        editor.add_row()  # a volume without a mount is of no use
+    return editor
 
 
 class VolumeSource:
@@ -102,7 +173,11 @@ def _volume_card(page: Page, entry: Entry) -> list[Any]:
         show_fields()
         entry.save()
 
-    name = page.text_input(field_ref(entry.ref, "name"), f"Volume {entry.number}", on_change=entry.save)
+    def remove() -> None:
+        page.draft.remove_mounts(entry.ref.get())
+        entry.remove()
+
+    name = page.text_input(VolumeName(page.draft, entry.ref), f"Volume {entry.number}", on_change=entry.save)
     options = [(label, key) for key, label in VOLUME_SOURCES.items()] + [
         (each, each) for each in YAML_SOURCES
     ]
@@ -112,11 +187,15 @@ def _volume_card(page: Page, entry: Entry) -> list[Any]:
         [
             page.field(name),
             page.field(source_dropdown),
-            page.remove_button(f"Remove volume {entry.number}", entry.remove),
+            page.remove_button(f"Remove volume {entry.number}", remove),
         ],
         "pt-top",
     )
-    return [header, fields]
+    mounts = page.column(
+        [page.heading("Mounted at", "in the primary container"), _mount_editor(page, entry.ref).box],
+        "pt-wide",
+    )
+    return [header, fields, mounts]
 
 
 def _source_fields(page: Page, entry: Entry, kind: str) -> list[Any]:
