@@ -184,14 +184,14 @@ def test_search_stops_at_the_home_folder(project: Path, monkeypatch: pytest.Monk
     assert project_folder() is None
     monkeypatch.setenv("HOME", str(project))
     assert project_folder() == project
-    monkeypatch.setattr(files, "_home", lambda: None)
+    monkeypatch.setattr(files, "_home", lambda: "~")
     assert project_folder() == project
 
 
 def test_search_stays_in_the_file_system(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing above a mount counts as the project."""
     mount = project / "notebooks"
-    monkeypatch.setattr(files, "_device", lambda folder: 2 if folder.is_relative_to(mount) else 1)
+    monkeypatch.setattr(files, "_device", lambda folder: 2 if Path(folder).is_relative_to(mount) else 1)
     assert project_folder() is None
     (mount / ".git").mkdir()
     assert project_folder() == mount

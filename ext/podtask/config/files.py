@@ -13,6 +13,7 @@ import re
 import stat
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -43,15 +44,16 @@ def project_folder(start: Path | None = None) -> Path | None:
 
     The home folder is the last one that is searched, and the search does not leave the file system.
     """
-    folder = (start or Path.cwd()).resolve()
+    # Texts in place of paths: each cell searches.
+    folder = os.path.realpath(start or os.getcwd())
     home, device = _home(), _device(folder)
-    for each in (folder, *folder.parents):
-        if _device(each) != device:
+    while _device(folder) == device:
+        if os.path.isfile(f"{folder}/pyproject.toml") or os.path.exists(f"{folder}/.git"):
+            return Path(folder)
+        parent = os.path.dirname(folder)
+        if folder in (home, parent):
             return None
-        if (each / "pyproject.toml").is_file() or (each / ".git").exists():
-            return each
-        if each == home:
-            return None
+        folder = parent
     return None
 
 
@@ -67,10 +69,11 @@ def is_trusted(path: Path, project: Path) -> bool:
     """
     if not hasattr(os, "getuid"):  # Windows: other users have no access to a user's folders
         return True
-    target = path.resolve()  # what a link points to
-    folders = [each for each in (*path.parents, *target.parents) if each.is_relative_to(project)]
-    if not target.is_relative_to(project):
-        folders.append(target.parent)
+    # Texts in place of paths: each cell asks.
+    target = os.path.realpath(path)  # what a link points to
+    folders = {*_folders_below(str(path), str(project)), *_folders_below(target, str(project))}
+    if not _is_below(target, str(project)):
+        folders.add(os.path.dirname(target))
     if all(_is_private(each) for each in (target, *folders)):
         return True
     return any(path.is_relative_to(each) for each in trusted_folders())
@@ -180,18 +183,28 @@ def _parse_toml(text: str) -> dict[str, Any]:
     return tomllib.loads(text)
 
 
-def _is_private(path: Path) -> bool:
+def _folders_below(path: str, project: str) -> Iterator[str]:
+    """Yield the folders that a path is in, up to that of the project."""
+    folder, below = os.path.dirname(path), path
+    while folder != below and _is_below(folder, project):
+        yield folder
+        folder, below = os.path.dirname(folder), folder
+
+
+def _is_below(path: str, project: str) -> bool:
+    return path == project or path.startswith(project.rstrip("/") + "/")
+
+
+def _is_private(path: str) -> bool:
     """Return whether a path belongs to the user or to root, and is not writable by everyone."""
-    status = path.stat()
+    status = os.stat(path)
     return status.st_uid in (os.getuid(), 0) and not status.st_mode & stat.S_IWOTH
 
 
-def _device(folder: Path) -> int:
-    return folder.stat().st_dev
+def _device(folder: str) -> int:
+    return os.stat(folder).st_dev
 
 
-def _home() -> Path | None:
-    try:
-        return Path.home().resolve()
-    except RuntimeError:  # a user without a name and without HOME, as in some clusters
-        return None
+def _home() -> str:
+    """Return the user's home folder; "~" for a user without a name and without HOME, as in some clusters."""
+    return os.path.realpath(home) if (home := os.path.expanduser("~")) != "~" else home

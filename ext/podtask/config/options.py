@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+import functools
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -319,7 +320,7 @@ class RunOptions:
         Raises:
             InputError: An option is unknown or its value is invalid. The message names the option.
         """
-        known = {field.name: field for field in dataclasses.fields(cls)}
+        known = _fields()
         values = {}
         for name, value in given.items():
             if name not in known:
@@ -349,8 +350,10 @@ class RunOptions:
         Raises:
             InputError: An option is unknown or its value is invalid, as in :meth:`of`.
         """
-        values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
-        return RunOptions.of(**{**values, **options}).with_notices(*self.notices)
+        changed = RunOptions.of(**options)
+        copy = dataclasses.replace(self, **{name: getattr(changed, name) for name in options})
+        object.__setattr__(copy, "notices", self.notices)
+        return copy
 
     def __repr__(self) -> str:
         shown = [field.name for field in dataclasses.fields(self) if field.repr]
@@ -361,3 +364,9 @@ class RunOptions:
         copy = dataclasses.replace(self)
         object.__setattr__(copy, "notices", notices)
         return copy
+
+
+@functools.cache
+def _fields() -> Mapping[str, dataclasses.Field[Any]]:
+    """Return the field of each option by its name."""
+    return {field.name: field for field in dataclasses.fields(RunOptions)}

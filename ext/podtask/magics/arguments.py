@@ -6,7 +6,7 @@ import argparse
 import dataclasses
 import functools
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any, NoReturn
 
 from IPython.core.error import UsageError
@@ -83,7 +83,8 @@ def make_parser(magic: str = "%%podtask") -> MagicArgumentParser:
     return parser
 
 
-def fields_by_flag() -> dict[str, dataclasses.Field[Any]]:
+@functools.cache
+def fields_by_flag() -> Mapping[str, dataclasses.Field[Any]]:
     """Return the field of RunOptions that each flag sets."""
     return {flag: field for field in dataclasses.fields(RunOptions) for flag in field.metadata["flags"]}
 
