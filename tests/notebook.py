@@ -108,6 +108,10 @@ class Kernel:
         self._running = self._client.execute(source)
         return self._running
 
+    def execute_silently(self, source: str) -> None:
+        """Execute code as a page does for its own purposes, and wait until it has ended."""
+        self._client.execute(source, silent=True, reply=True, timeout=CELL_SECONDS)
+
     def queue(self, source: str) -> str:
         """Queue a cell to run after the current one; return the id that identifies its messages."""
         return str(self._client.execute(source))

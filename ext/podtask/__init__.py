@@ -77,11 +77,12 @@ def load_ipython_extension(ipython: Any) -> None:
     """Register the magics and their completion (``%load_ext podtask``)."""
     # Start-up cost: loaded when it is first needed.
     from .magics.completion import make_matcher
+    from .magics.current_session import run_here
     from .magics.magic import PodtaskMagics, hint_at_left_name, show_help_of_empty_cell
 
     unload_ipython_extension(ipython)  # loaded again: one matcher is enough
     ipython.register_magics(PodtaskMagics)
-    ipython.input_transformers_cleanup.append(show_help_of_empty_cell)
+    ipython.input_transformers_cleanup.extend([show_help_of_empty_cell, run_here])
     ipython.events.register("post_run_cell", hint_at_left_name)
     if ipython.Completer is not None:
         ipython.Completer.custom_matchers.append(make_matcher(ipython.user_ns))
@@ -91,15 +92,18 @@ def unload_ipython_extension(ipython: Any) -> None:
     """Remove the magics and their completion (``%unload_ext podtask``)."""
     if "podtask.sessions.bindings" in sys.modules:
         sys.modules["podtask.sessions.bindings"].stop_log()
-    for kind in ("cell", "line"):
-        ipython.magics_manager.magics[kind].pop("podtask", None)
+    magics = ipython.magics_manager.registry.pop("PodtaskMagics", None)
+    if magics is not None:
+        magics.current_session.leave()
+    for kind, name in (("cell", "podtask"), ("line", "podtask"), ("cell", "here")):
+        ipython.magics_manager.magics[kind].pop(name, None)
     for callback in list(ipython.events.callbacks["post_run_cell"]):
         if getattr(callback, "__name__", "") == "hint_at_left_name":
             ipython.events.unregister("post_run_cell", callback)
     ipython.input_transformers_cleanup[:] = [
         each
         for each in ipython.input_transformers_cleanup
-        if getattr(each, "__module__", "") != "podtask.magics.magic"
+        if getattr(each, "__module__", "") not in ("podtask.magics.magic", "podtask.magics.current_session")
     ]
     if ipython.Completer is not None:
         kept = [

@@ -23,6 +23,12 @@ TEXT_STYLE = (
     "var(--jp-code-font-family,var(--vscode-editor-font-family,monospace));white-space:pre-wrap;color:inherit"
 )
 NOTE_STYLE = "opacity:.75"
+# Of the mark that says where a cell runs: the colors of the theme, or those of the page's text.
+MARK_STYLE = (
+    "padding-left:1ch;font:11px/1.4 var(--jp-ui-font-family,var(--vscode-font-family,sans-serif));"
+    "border-left:2px solid var(--jp-brand-color1,var(--vscode-focusBorder,currentColor));"
+    "color:var(--jp-ui-font-color2,var(--vscode-descriptionForeground,inherit))"
+)
 REFRESH_SECONDS = 60.0  # of a line whose times only change: the page counts them
 LIVE_SECONDS = 5.0  # between two versions of a line in which only what the cell uses has changed
 QUIET_SECONDS = 5.0  # of a phase, until it is printed where no line can be rewritten
@@ -101,6 +107,12 @@ class Screen(Protocol):
     def show_line(self, text: str) -> None:
         """Show a line of its own: a note."""
 
+    def begin_with(self, mark: str) -> None:
+        """Show a mark in front of what is shown first: where the cell runs."""
+
+    def show_mark(self, mark: str = "") -> None:
+        """Show a mark, or that of :meth:`begin_with` if nothing was shown yet."""
+
     def ask_for_input(self, prompt: str, password: bool) -> str:
         """Ask the user for a line of input and return it.
 
@@ -128,9 +140,24 @@ class Terminal:
         self._version: object = None
         self._version_since = time.monotonic()
         self._printed: object = None
+        self._mark = ""
+
+    def begin_with(self, mark: str) -> None:
+        """Print a mark in front of what is shown first: where the cell runs."""
+        self._mark = mark
+
+    def show_mark(self, mark: str = "") -> None:
+        """Print a mark to stderr, or that of :meth:`begin_with` if nothing was shown yet."""
+        mark, self._mark = mark or self._mark, ""
+        if mark:
+            self._print_mark(mark)
+
+    def _print_mark(self, mark: str) -> None:
+        self._print("", safe_text(f"[{mark}]"))
 
     def write(self, name: str, text: str) -> None:
         """Write to stdout or stderr."""
+        self.show_mark()
         self._erase()
         stream = sys.stdout if name == "stdout" else sys.stderr
         stream.write(text)
@@ -141,6 +168,7 @@ class Terminal:
         self, data: dict[str, Any], metadata: dict[str, Any], display_id: str | None, update: bool
     ) -> None:
         """Print the plain text of a bundle."""
+        self.show_mark()
         self._erase()
         print(data.get("text/plain", ""), flush=True)
         self._at_line_start = True
@@ -151,6 +179,7 @@ class Terminal:
     def show_status(self, status: Status) -> None:
         """Show the status line: rewritten on a terminal; elsewhere once for each phase that lasts, and at the end."""
         if status.ended:
+            self.show_mark()
             self._erase()
             is_terminal = sys.stderr.isatty()
             before = "\n" if is_terminal and not self._at_line_start else ""
@@ -158,15 +187,18 @@ class Terminal:
         elif not self._live:
             return
         elif sys.stderr.isatty():
+            self.show_mark()
             self._rewrite(_fitted(status))
         elif status.version != self._version:
             self._version, self._version_since = status.version, time.monotonic()
         elif self._printed != self._version and time.monotonic() - self._version_since >= QUIET_SECONDS:
             self._printed = self._version
+            self.show_mark()
             self._print("", *([status.brief] if status.brief else status.lines))
 
     def show_line(self, text: str) -> None:
         """Print the line to stderr."""
+        self.show_mark()
         self._erase()
         self._print("", safe_text(text))
 
@@ -174,6 +206,7 @@ class Terminal:
         """Ask on the terminal."""
         import getpass  # start-up cost: rarely needed
 
+        self.show_mark()
         self._erase()
         answer = getpass.getpass(prompt) if password else input(prompt)
         self._at_line_start = True
@@ -256,6 +289,7 @@ class Notebook(Terminal):
         self._live_text = ""
         self._shown_at = 0.0
         self._clear_next = False
+        self._shown_mark = ""
 
     def write(self, name: str, text: str) -> None:
         """Write to the cell's stdout or stderr."""
@@ -266,6 +300,7 @@ class Notebook(Terminal):
         self, data: dict[str, Any], metadata: dict[str, Any], display_id: str | None, update: bool
     ) -> None:
         """Show a MIME bundle in the cell."""
+        self.show_mark()
         self._clear_if_due()
         self._publish(data, metadata, display_id, update)
 
@@ -282,12 +317,20 @@ class Notebook(Terminal):
         if shown and status.version == self._version and now - self._shown_at < lasts:
             return
         self._version, self._live_text, self._shown_at = status.version, status.live, now
+        self.show_mark()
         self._status = _bundle("\n".join(status.lines), status.html)
         self._publish(self._status, {}, self._id, shown)
 
     def show_line(self, text: str) -> None:
         """Show the line below the output."""
+        self.show_mark()
         self._publish(_line_bundle(text), {}, None, False)
+
+    def _print_mark(self, mark: str) -> None:
+        self._shown_mark = mark
+        shown = safe_text(mark)
+        content = f'<div style="{MARK_STYLE}">{html.escape(shown)}</div>'
+        self._publish({"text/plain": f"[{shown}]", "text/html": content}, {}, None, False)
 
     def _publish(
         self, data: dict[str, Any], metadata: dict[str, Any], display_id: str | None, update: bool
@@ -302,7 +345,9 @@ class Notebook(Terminal):
         if self._clear_next:
             self._clear_next = False
             self._clear_output()
-            self._publish(self._status, {}, self._id, False)
+            self.show_mark(self._shown_mark)
+            if self._status:
+                self._publish(self._status, {}, self._id, False)
 
 
 class SubmittingCell(Notebook):

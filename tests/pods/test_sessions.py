@@ -66,3 +66,20 @@ def test_idle_session_ends_with_its_pod(start_kernel: START, cluster: Any, names
     assert shown.result == {"text/plain": "False"}
     assert any("no cell ran in it for 1 s (--idle)" in line for line in shown.lines)
     kernel.run("%podtask end s")
+
+
+@pytest.mark.feature("N17")
+def test_notebook_moves_into_the_pod(start_kernel: START, cluster: Any, namespace: str) -> None:
+    """Plain cells run in one pod, ``%%here`` and cells after ``out`` do not."""
+    kernel = start_kernel()
+    kernel.run("import socket\nhome = socket.gethostname()")
+    kernel.run("%podtask in s -o auto")
+    first = kernel.run("host = socket.gethostname()")
+    assert first.error is None
+    assert first.lines[0] == "[session s]"
+    [pod] = pods(cluster, namespace)
+    assert kernel.run("host").result == {"text/plain": repr(pod["metadata"]["name"])}
+    assert kernel.run("%%here\nhost != home == socket.gethostname()").result == {"text/plain": "True"}
+    kernel.run("%podtask out")
+    assert kernel.run("host != home == socket.gethostname()").result == {"text/plain": "True"}
+    kernel.run("%podtask end s")

@@ -4,4 +4,4 @@ This package reads what a user types and calls the others. It never talks to a c
 holds no rule about pods.
 """
 
-__all__ = ["commands", "completion", "doctor", "magic"]
+__all__ = ["commands", "completion", "current_session", "doctor", "magic"]

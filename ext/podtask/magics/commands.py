@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import shlex
 import textwrap
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ from IPython.core.error import UsageError
 from ..errors import did_you_mean
 from ..interrupts import InterruptGuard
 from ..runner.safe_text import safe_text
+from .current_session import CurrentSession
 
 if TYPE_CHECKING:
     from ..config.options import RunOptions
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 CELL_MAGIC = "%%podtask"
 HELP_FLAGS = {"-h", "--help"}
 HELP_WORDS = {"help", *HELP_FLAGS}
+OPTIONS_OF_ONE_CELL = ("session", "name", "detach", "dry_run")  # `%podtask in` does not take them
 LINE_CHARS, LEFT_CHARS = 100, 34  # of the help
 # The commands by topic, with the arguments of an example.
 GROUPS: dict[str, dict[str, str]] = {
@@ -38,6 +41,8 @@ GROUPS: dict[str, dict[str, str]] = {
         "gc": "gc --keep 1d",
     },
     "Sessions": {
+        "in": "in gpu -t training",
+        "out": "out",
         "names": "names gpu",
         "extend": "extend gpu 2h",
         "end": "end gpu",
@@ -63,11 +68,13 @@ class ShellState:
     Args:
         variables: Variables of the notebook.
         follow_task: Shows a task in the running cell, and assigns its values in the notebook.
+        current_session: The session that the notebook is in.
         last_task: The task of the last cell; None before the first.
     """
 
     variables: dict[str, Any]
     follow_task: Callable[[Task, InterruptGuard], None]
+    current_session: CurrentSession = field(default_factory=CurrentSession)
     last_task: Task | None = None
 
     @property
@@ -248,6 +255,43 @@ def names(state: ShellState, words: list[str]) -> None:
         print(safe_text(f"Session {session.name} has no variables."))
 
 
+def enter(state: ShellState, words: list[str]) -> None:
+    """%podtask in NAME [OPTIONS]: run every later cell in a session, until '%podtask out'; a cell that begins with %%here runs in the notebook. Takes the options of %%podtask."""
+    if not words or words[0].startswith("-"):
+        raise UsageError(_usage_of(enter))
+    from ..api.resolve import resolve_options  # start-up cost
+    from ..config.options import RunOptions
+    from ..sessions.registry import session_for
+    from .arguments import parse_options
+
+    try:
+        # As a shell would: IPython does not split the line of a command.
+        words = shlex.split(" ".join(words), comments=True)
+    except ValueError as error:
+        raise UsageError(f"%podtask in: {error} in the line of options.") from None
+    name, *rest = words
+    taken = {each.name for each in dataclasses.fields(RunOptions)} - set(OPTIONS_OF_ONE_CELL)
+    given = {**parse_options(rest, _name_of(enter), taken), "session": name}
+    session_for(resolve_options(given, state.variables), given)  # refuses what no cell could do
+    given.pop("replace_session", None)  # once
+    state.current_session.enter(name, given)
+    print(
+        safe_text(
+            f"Cells run in session {name} from now on. %%here runs one in the notebook, %podtask out ends it."
+        )
+    )
+
+
+def leave(state: ShellState, words: list[str]) -> None:
+    """%podtask out: run every later cell in the notebook again; the session stays."""
+    _check_count(words, 0, leave)
+    name = state.current_session.name
+    if not name:
+        raise UsageError("%podtask out: the notebook is not in a session.\n`%podtask in NAME` enters one.")
+    state.current_session.leave()
+    print(safe_text(f"Cells run in the notebook from now on. Session {name} stays."))
+
+
 def extend(state: ShellState, words: list[str]) -> None:
     """%podtask extend NAME TIME: let a session live for this time at least, although no cell runs in it."""
     _check_count(words, 2, extend)
@@ -265,6 +309,9 @@ def end(state: ShellState, words: list[str]) -> None:
 
     find_session(words[0]).end()
     print(safe_text(f"Ended: session {words[0]}"))
+    if state.current_session.name == words[0]:
+        state.current_session.leave()
+        print("Cells run in the notebook from now on.")
 
 
 def list_tasks(state: ShellState, words: list[str]) -> None:
@@ -520,6 +567,8 @@ COMMANDS: dict[str, Callable[[ShellState, list[str]], None]] = {
     "templates": templates,
     "config": config,
     "list": list_tasks,
+    "in": enter,
+    "out": leave,
     "names": names,
     "extend": extend,
     "end": end,

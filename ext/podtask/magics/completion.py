@@ -35,6 +35,7 @@ QUOTED_NAMES = [
     for kind, before in CODE_BEFORE_QUOTE.items()
 ]
 TEMPLATE_COMMANDS = ("use", "save")
+SESSION_COMMANDS = ("in", "names", "extend", "end")
 TASK_COMMANDS = ("attach", "logs", "shell", "cancel", "delete")
 
 
@@ -72,7 +73,9 @@ def _candidates(context: CompletionContext, variables: Mapping[str, Any]) -> tup
     *words, prefix = re.split(r"\s+", magic["rest"])
     words = [word for word in words if word]
     if magic["magic"] == "%":
-        return prefix, _words_of_command(words, variables)
+        if words[:1] != ["in"] or len(words) < 2:
+            return prefix, _words_of_command(words, variables)
+        words = words[2:]  # the flags are those of a cell
     fields = fields_by_flag()
     if prefix.startswith("--") and "=" in prefix:
         flag, _, prefix = prefix.partition("=")
@@ -87,6 +90,10 @@ def _words_of_command(words: list[str], variables: Mapping[str, Any]) -> Iterabl
         return COMMANDS
     if words[0] in TEMPLATE_COMMANDS and len(words) == 1:
         return _names_of("template", variables, [])
+    if words[0] in SESSION_COMMANDS and len(words) == 1:
+        from ..sessions.registry import open_sessions  # start-up cost
+
+        return [each.name for each in open_sessions()]
     if words[0] in TASK_COMMANDS and len(words) == 1:
         return _names_of("task", variables, [])
     if words[0] == "why" and len(words) == 1:

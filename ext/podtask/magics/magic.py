@@ -13,6 +13,7 @@ from ..errors import InputError, PodtaskError
 from ..interrupts import InterruptGuard
 from .arguments import make_parser, parse_options
 from .commands import HELP_FLAGS, ShellState, run, usage
+from .current_session import CurrentSession
 
 if TYPE_CHECKING:  # start-up cost: %load_ext loads little, the first cell loads the rest
     from ..cell.cell import Cell
@@ -29,7 +30,14 @@ class PodtaskMagics(Magics):
 
     def __init__(self, shell: Any) -> None:
         super().__init__(shell)
-        self._state = ShellState(shell.user_ns, self._follow)
+        self.current_session = CurrentSession(shell)
+        self._state = ShellState(shell.user_ns, self._follow, self.current_session)
+
+    @cell_magic
+    def here(self, line: str, cell: str) -> None:
+        """Run the cell in the notebook, also while the notebook is in a session (``%podtask in NAME``)."""
+        # An input transformer has made a plain cell of it, unless code has given it to run_cell itself.
+        self.shell.run_cell(cell).raise_error()
 
     @cell_magic
     def podtask(self, line: str, cell: str) -> Preview | Task | None:
@@ -43,6 +51,9 @@ class PodtaskMagics(Magics):
             print(self.podtask.__doc__)
             return None
         given = self._given(line)
+        current = self.current_session
+        if current.name and given.get("session") == current.name:
+            given = {**current.options, **given}
         options = self._options(given)
         parsed = _parse_cell(shell, cell)
         if options.dry_run:
@@ -88,7 +99,10 @@ class PodtaskMagics(Magics):
 
         shell: Any = self.shell
         shell.user_ns["_task"] = task
-        view = Foreground(task, current_screen(), "_task")
+        screen = current_screen()
+        if self.current_session.name and task.session == self.current_session.name:
+            screen.begin_with(f"session {task.session}")
+        view = Foreground(task, screen, "_task")
         view.shows_result = True
         outcome = view.follow(guard)
         if number:
@@ -97,8 +111,11 @@ class PodtaskMagics(Magics):
         outcome.assign(shell.user_ns)
         guard.release("stopped; the cell had ended.")  # showing a value runs code of its class
         if view.bundle is not None:
+            screen.show_mark()
             show_result(shell, view.bundle, outcome)
         view.show_late_displays()
+        if outcome.error is not None:
+            screen.show_mark()
         _raise_error(shell, task, cell, outcome)
 
     def _launcher(self, cell: Cell, options: RunOptions, given: dict[str, Any]) -> Launcher:
