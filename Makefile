@@ -17,6 +17,8 @@ KUEUE ?=
 export PODTASK_TEST_KUEUE := $(KUEUE)
 OTHER_KUBES := 1.32.9 1.37.2
 PARALLEL := --numprocesses $(WORKERS)
+# Without the cache of compiled modules, each worker and each process of the tests would compile all of them again.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help demo lab test test-fast matrix lint docs dist fuzz differential soak bench pictures cluster-up cluster-down cluster-env system

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import linecache
 import queue
 import socket
 import sys
-import types
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -19,7 +17,7 @@ from tests.minutes import TABLE, TestMinutes
 from tests.notebook import Kernel, Shell
 from tests.requirement_table import RequirementTable, target_of
 from tests.stderr_queue import QueueStderr, StderrQueue
-from tests.unit.packing import FILE
+from tests.unit.packing import notebook_cells
 
 pytest_plugins = ["tests.cluster.fixtures"]
 # The duration of an example depends on the load of the machine.
@@ -171,21 +169,8 @@ def queue_stderr(monkeypatch: pytest.MonkeyPatch) -> QueueStderr:
 @pytest.fixture
 def notebook(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], dict[str, Any]]]:
     """Run cells as IPython does, in ``__main__`` and with their source in linecache."""
-    main = types.ModuleType("__main__")
-    monkeypatch.setitem(sys.modules, "__main__", main)
-    namespace = main.__dict__
-    names: list[str] = []
-
-    def run(source: str) -> dict[str, Any]:
-        name = FILE.format(len(names) + 1)
-        names.append(name)
-        linecache.cache[name] = (len(source), None, source.splitlines(keepends=True), name)
-        exec(compile(source, name, "exec"), namespace)
-        return namespace
-
-    yield run
-    for name in names:
-        linecache.cache.pop(name, None)
+    with notebook_cells(monkeypatch) as run:
+        yield run
 
 
 @pytest.fixture

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import shutil
 import subprocess
 from pathlib import Path
 
 
+@functools.cache
 def find_interpreter(minor: str) -> Path | None:
     """Return the interpreter of a minor version of Python, such as ``3.10``; None if there is none.
 

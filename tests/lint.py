@@ -11,6 +11,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import re
 import sys
 from collections.abc import Iterator
@@ -26,9 +27,22 @@ SOURCES = ("ext", "widgets", "tests", "notebooks", "docs")
 def sources(*folders: str) -> Iterator[tuple[Path, ast.Module]]:
     """Yield each Python file below the folders, with its syntax tree."""
     for folder in folders:
-        for path in sorted((ROOT / folder).rglob("*.py")):
-            if ".ipynb_checkpoints" not in path.parts and "_build" not in path.parts:
-                yield path, ast.parse(path.read_text(), str(path))
+        yield from _trees(folder)
+
+
+@functools.cache
+def _trees(folder: str) -> list[tuple[Path, ast.Module]]:
+    return [
+        (path, ast.parse(path.read_text(), str(path)))
+        for path in sorted((ROOT / folder).rglob("*.py"))
+        if ".ipynb_checkpoints" not in path.parts and "_build" not in path.parts
+    ]
+
+
+@functools.cache
+def nodes(tree: ast.Module) -> list[ast.AST]:
+    """Return all nodes of a module, those outside first."""
+    return list(ast.walk(tree))
 
 
 def missing_docstrings() -> Iterator[str]:
@@ -53,7 +67,7 @@ def podtask_imports(path: Path, tree: ast.Module) -> Iterator[tuple[int, str, st
     """Yield (line, package, module) for each import of a module of podtask in a file."""
     top = next(each for each in (PACKAGE.parent, ROOT / "widgets") if path.is_relative_to(each))
     here = list(path.relative_to(top).with_suffix("").parts[:-1])
-    for node in ast.walk(tree):
+    for node in nodes(tree):
         if isinstance(node, ast.ImportFrom):
             parents = here[: len(here) - node.level + 1] if node.level else []
             origin = [*parents, *(node.module or "").split(".")] if node.module else parents
@@ -115,6 +129,8 @@ PUBLIC_NAMES = frozenset({"PodTemplate.of", "RunOptions.of", "Cell.of", "Task.ca
 def defined_names(tree: ast.AST, owner: str = "") -> Iterator[tuple[int, str, str]]:
     """Yield (line, name, qualified name) of each class, function, attribute and constant of a module."""
     for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.expr):
+            continue
         if isinstance(node, (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)):
             yield node.lineno, node.name, f"{owner}{node.name}"
             inside = f"{owner}{node.name}." if isinstance(node, ast.ClassDef) else owner
@@ -158,10 +174,13 @@ def unclear_sentences() -> Iterator[str]:
         for path in sorted(ROOT.glob(pattern)):
             if path == Path(__file__) or {"executed", "_build"} & set(path.parts) or not path.is_file():
                 continue
-            for number, line in enumerate(path.read_text().splitlines(), 1):
-                for form, plain in PHRASES.items():
+            text = path.read_text()
+            forms = [form for form in PHRASES if re.search(form, text)]
+            for number, line in enumerate(text.splitlines() if forms else (), 1):
+                for form in forms:
                     found = re.search(form, line)
                     if found:
+                        plain = PHRASES[form]
                         yield f"{path.relative_to(ROOT)}:{number}: {found[0]!r}: write {plain!r}"
 
 
@@ -172,13 +191,14 @@ def late_imports() -> Iterator[str]:
     """Yield a line for each import inside a function without a comment that gives the reason."""
     for path, tree in sources("ext", "widgets"):
         lines = path.read_text().splitlines()
-        for function in ast.walk(tree):
+        imports = [each for each in nodes(tree) if isinstance(each, (ast.Import, ast.ImportFrom))]
+        for function in nodes(tree):
             if not isinstance(function, (ast.FunctionDef, ast.AsyncFunctionDef)):
                 continue
             reason = False
             last = 0
             for node in sorted(
-                (each for each in ast.walk(function) if isinstance(each, (ast.Import, ast.ImportFrom))),
+                (each for each in imports if function.lineno <= each.lineno <= (function.end_lineno or 0)),
                 key=lambda each: each.lineno,
             ):
                 end = node.end_lineno or node.lineno

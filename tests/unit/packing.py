@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import atexit
 import builtins
 import contextlib
+import functools
 import io
 import json
+import linecache
+import os
 import pickle
 import subprocess
 import sys
 import tempfile
 import types
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from podtask.pickling.inputs import Inputs
 from podtask.pickling.outputs import unpack
@@ -24,39 +28,109 @@ from podtask.runner.worker.changes import InputSnapshot
 from podtask.runner.worker.inputs import InputFile, load
 from podtask.runner.worker.outputs import ResultWriter, pack_values
 
+if TYPE_CHECKING:
+    import pytest  # other interpreters, which lack it, import this module, too
+
 OTHER = "3.9"  # a minor version that no notebook uses
 FILE = "<cell {}>"
-# The program of the other process: it loads the inputs like the runner, then executes the cell, for each cell.
+# The program of the other interpreter. It imports the runner's modules once. Each request is a line with the
+# environment, the working directory and some cells, then the bytes of their inputs; a fork loads the inputs like the
+# runner and executes the cells. The answer is a line with the status, the output and the errors of the fork.
 REMOTE = """
-import json, sys, tempfile, types
+import json, os, sys, tempfile, traceback, types
 sys.modules["_podtask_runner"] = package = types.ModuleType("_podtask_runner")
 package.__path__ = [sys.argv[1]]
 from _podtask_runner.worker import inputs
-for about, size, cell in json.loads(sys.stdin.buffer.readline()):
-    sys.modules["__main__"] = main = types.ModuleType("__main__")
-    with tempfile.TemporaryFile() as file, tempfile.TemporaryDirectory() as about["folder"]:
-        file.write(sys.stdin.buffer.read(size))
-        file.flush()
-        source = inputs.InputFile(file.fileno(), size, arrival_fd=-1) if size else None
-        inputs.load(about, source, vars(main), lambda name: None)
-        exec(cell, vars(main))
+
+def run(cells):
+    for about, data, cell in cells:
+        sys.modules["__main__"] = main = types.ModuleType("__main__")
+        with tempfile.TemporaryFile() as file, tempfile.TemporaryDirectory() as about["folder"]:
+            file.write(data)
+            file.flush()
+            source = inputs.InputFile(file.fileno(), len(data), arrival_fd=-1) if data else None
+            inputs.load(about, source, vars(main), lambda name: None)
+            exec(cell, vars(main))
+
+for line in sys.stdin.buffer:
+    request = json.loads(line)
+    cells = [(about, sys.stdin.buffer.read(size), cell) for about, size, cell in request["cells"]]
+    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+        child = os.fork()
+        if child == 0:
+            status = 1
+            os.dup2(out.fileno(), 1)
+            os.dup2(err.fileno(), 2)
+            os.chdir(request["folder"])
+            os.environ.clear()
+            os.environ.update(request["environment"])
+            try:
+                run(cells)
+                status = 0
+            except BaseException:
+                traceback.print_exc()
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(status)
+        _, status = os.waitpid(child, 0)
+        out.seek(0)
+        err.seek(0)
+        answer = [status, out.read().decode(), err.read().decode()]
+    print(json.dumps(answer), flush=True)
 """
 
 
+@functools.cache
+def _interpreter(python: str | Path) -> subprocess.Popen[bytes]:
+    """Return the process that forks for each call of `remote_all`; it ends with the tests."""
+    command = [python, "-c", REMOTE, str(FOLDER)]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    atexit.register(process.communicate)
+    return process
+
+
 def remote(inputs: Inputs, cell: str, python: str | Path = sys.executable) -> str:
-    """Return the output of a cell that runs in a new interpreter with these inputs."""
+    """Return the output of a cell that runs in a new process of an interpreter with these inputs."""
     return remote_all([(inputs, cell)], python)
 
 
 def remote_all(jobs: Sequence[tuple[Inputs, str]], python: str | Path = sys.executable) -> str:
-    """Return the output of cells, each with its inputs and a namespace of its own, in a new interpreter."""
+    """Return the output of cells, each with its inputs and a namespace of its own, in a new process.
+
+    Raises:
+        AssertionError: A cell raised an error; the message is what the process printed.
+    """
     data = [b"".join(inputs.parts) for inputs, _ in jobs]
-    head = [(inputs.about, len(each), cell) for (inputs, cell), each in zip(jobs, data, strict=True)]
-    command = [python, "-c", REMOTE, str(FOLDER)]
-    sent = json.dumps(head).encode() + b"\n" + b"".join(data)
-    done = subprocess.run(command, input=sent, capture_output=True)
-    assert done.returncode == 0, done.stderr.decode()
-    return done.stdout.decode()
+    cells = [(inputs.about, len(each), cell) for (inputs, cell), each in zip(jobs, data, strict=True)]
+    request = {"cells": cells, "folder": os.getcwd(), "environment": dict(os.environ)}
+    process = _interpreter(python)
+    assert process.stdin is not None
+    assert process.stdout is not None
+    process.stdin.write(json.dumps(request).encode() + b"\n" + b"".join(data))
+    process.stdin.flush()
+    status, output, errors = json.loads(process.stdout.readline())
+    assert status == 0, errors
+    return str(output)
+
+
+@contextlib.contextmanager
+def notebook_cells(patch: pytest.MonkeyPatch) -> Iterator[Callable[[str], dict[str, Any]]]:
+    """Yield a function that runs a cell as IPython does, in ``__main__`` and with its source in linecache."""
+    main = types.ModuleType("__main__")
+    patch.setitem(sys.modules, "__main__", main)
+    namespace = main.__dict__
+    names: list[str] = []
+
+    def run(source: str) -> dict[str, Any]:
+        name = FILE.format(len(names) + 1)
+        names.append(name)
+        linecache.cache[name] = (len(source), None, source.splitlines(keepends=True), name)
+        exec(compile(source, name, "exec"), namespace)
+        return namespace
+
+    yield run
+    for name in names:
+        linecache.cache.pop(name, None)
 
 
 def definitions(inputs: Inputs) -> list[Any]:

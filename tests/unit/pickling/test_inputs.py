@@ -13,7 +13,7 @@ from podtask.errors import InputError
 from podtask.pickling.inputs import pack_inputs, select
 from podtask.runner.bundle import MINOR
 
-from tests.unit.packing import OTHER, Array, definitions, remote
+from tests.unit.packing import OTHER, definitions, remote
 
 Notebook = Callable[[str], dict[str, Any]]
 
@@ -239,12 +239,13 @@ def test_function_uses_the_version_that_the_cell_sets(notebook: Notebook) -> Non
 
 
 @pytest.mark.parametrize("python", [MINOR, OTHER])
-def test_inputs_over_the_limit_are_refused(python: str) -> None:
+def test_inputs_over_the_limit_are_refused(notebook: Notebook, python: str) -> None:
     """Inputs over the limit are an error that lists the largest values and their sizes."""
-    values = {"small": 1, "big": bytes(3 << 20), "array": Array(b"x" * (2 << 20))}
+    namespace = notebook(f"{ARRAY}array = Array(bytearray(2 << 20))")
+    values = {"small": 1, "big": bytes(3 << 20), "array": namespace["array"]}
     told = r"5 MiB, over the limit of 4 MiB: big \(bytes, 3 MiB\), array \(Array, 2 MiB\)."
     with pytest.raises(InputError, match=told) as caught:
-        pack_inputs(values, {}, python, limit=4 << 20)
+        pack_inputs(values, namespace, python, limit=4 << 20)
     assert "--max-input" in caught.value.hint
 
 

@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 from podtask.cell.scopes import free_names
 from podtask.errors import InputError
-from podtask.pickling.inputs import pack_inputs
+from podtask.pickling.inputs import Inputs, pack_inputs
 from podtask.runner.worker import definition_changes
 
 from tests.interpreters import find_interpreter
-from tests.unit.packing import OTHER, Pod, remote, remote_all
+from tests.unit.packing import OTHER, Pod, notebook_cells, remote, remote_all
 
 Notebook = Callable[[str], dict[str, Any]]
 MAKERS = r'''
@@ -221,19 +221,29 @@ def test_function_that_calls_what_its_cell_imports(notebook: Notebook, cells: in
     assert pod.names["found"] == 3
 
 
+@pytest.fixture(scope="module")
+def packed_cases() -> tuple[list[tuple[Inputs, str]], list[str]]:
+    """Yield the inputs and the cell of each case, and the lines that the notebook prints for them."""
+    jobs, wanted = [], []
+    with pytest.MonkeyPatch.context() as patch, notebook_cells(patch) as notebook:
+        for made, cell in CASES.values():
+            notebook(MAKERS)
+            namespace = notebook(made)
+            sent = {name: namespace[name] for name in names_in(cell, namespace)}
+            jobs.append((pack_inputs(sent, namespace, OTHER), PRINT.format(cell)))
+            wanted.append(evaluated(cell, namespace))
+    return jobs, wanted
+
+
 @pytest.mark.parametrize("minor", ["3.9", "3.10", "3.12", "3.13"])
-def test_functions_run_in_an_interpreter_of_another_minor(notebook: Notebook, minor: str) -> None:
+def test_functions_run_in_an_interpreter_of_another_minor(
+    packed_cases: tuple[list[tuple[Inputs, str]], list[str]], minor: str
+) -> None:
     """All of them work in a process with another Python."""
     interpreter = find_interpreter(minor)
     if interpreter is None:
         pytest.skip(f"there is no Python {minor}, neither on PATH nor in pyenv")
-    jobs, wanted = [], []
-    for made, cell in CASES.values():
-        notebook(MAKERS)
-        namespace = notebook(made)
-        sent = {name: namespace[name] for name in names_in(cell, namespace)}
-        jobs.append((pack_inputs(sent, namespace, OTHER), PRINT.format(cell)))
-        wanted.append(evaluated(cell, namespace))
+    jobs, wanted = packed_cases
     assert remote_all(jobs, interpreter).splitlines() == wanted
 
 

@@ -58,8 +58,8 @@ def test_other_text_stays(text: str) -> None:
 @pytest.mark.fault(90)
 @pytest.mark.parametrize("piece", ["a-", "token", "://", "eyJ", "Bearer ", "a@", "sig=(", "\x1b["], ids=repr)
 def test_time_is_in_proportion_to_the_length(piece: str) -> None:
-    """A long text of a pod that is not trusted does not stop the kernel: with a quadratic pattern, this takes an hour."""
-    assert len(safe_text(piece * 500_000)) > 0
+    """A long text of a pod that is not trusted does not stop the kernel: with a quadratic pattern, this takes minutes."""
+    assert len(safe_text(piece * 250_000)) > 0
 
 
 def test_long_words_of_a_login_program_are_replaced() -> None:
