@@ -7,7 +7,9 @@ from collections.abc import Iterator
 
 import podtask
 import pytest
+from podtask import RunOptions
 from podtask.event_loop import loop
+from podtask.manifest.labels import KERNEL_LABEL
 from podtask.runner.protocol import STREAM
 from podtask.sessions import registry
 from podtask.sessions.session import Session
@@ -71,6 +73,47 @@ def test_lost_pod_ends_the_session_and_the_next_cell_begins_another(play: Play) 
     assert again.run("'x' in globals()") is False
     again.end()
     assert server.count("POST", "/pods") == 2
+
+
+def test_loser_of_a_race_attaches(play: Play) -> None:
+    """Another kernel has just created the pod: this one attaches to it, and its cell finds what the session has."""
+    server = play(Script())
+    first = podtask.session("s")
+    first.run("x = 1")
+    earlier = registry._sessions.pop("s")  # of another kernel, which has not seen the pod when it looked
+    late = Session("s", RunOptions.of(session="s", image="python:3.11-slim"))
+    [pod] = server.pods.found.values()
+    pod["metadata"]["labels"][KERNEL_LABEL] = "another"
+    registry._sessions["s"] = late
+    again = podtask.session("s")
+    assert again.run("x") == 1
+    assert late.is_race_lost
+    assert "was taken over by" in earlier.ended
+    assert len(server.pods.found) == 1
+    again.end()
+
+
+def test_taken_over_between_two_cells_is_told_at_once(play: Play, capsys: pytest.CaptureFixture[str]) -> None:
+    """While no cell runs, one line tells of the takeover; the next cell takes the session back, with its variables."""
+    play(Script())
+    first = podtask.session("s")
+    first.run("x = 1")
+    older = registry._sessions.pop("s")
+    second = podtask.session("s")
+    assert second.run("x") == 1
+    loop().run(wait_until_failed(older))
+    told = capsys.readouterr().err
+    assert "podtask: Session s (podtask-" in told
+    assert "%%podtask --session s takes it over again." in told
+    second.end()
+
+
+async def wait_until_failed(session: Session) -> None:
+    """Wait until a session has been told that nothing can be run in it any more."""
+    assert session._runner is not None
+    following = session._runner.channel._following
+    assert following is not None
+    await asyncio.wait({following})
 
 
 def wait_for_output(task: podtask.Task) -> None:

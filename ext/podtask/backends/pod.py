@@ -21,7 +21,7 @@ from ..manifest.diff import dropped_fields
 from ..manifest.identity import Identity
 from ..manifest.labels import KERNEL_LABEL, TASK_LABEL
 from ..manifest.pod_manifest import PodManifest
-from ..manifest.task_secrets import CellPart, owner_secret, part_secret
+from ..manifest.task_secrets import CellPart, owner_secret, part_secret, session_secret
 from .base import ByteStream, Phase, RunnerListener, Snapshot, StopReason, Termination
 from .pod_connect import RunnerConnector
 from .pod_delete import DELETE_SECONDS, PodDeletion
@@ -153,6 +153,19 @@ class Pod:
                 raise error
         if created[-1] is not None:  # the cell starts nevertheless
             log.debug("%s: the owner's secret is not in the cluster: %s", self.name, created[-1])
+
+    async def create_session_secret(self, identity: Identity) -> str:
+        """Create the Secret with the owner's secret of a session, which the pod owns; return why that is refused.
+
+        Args:
+            identity: The session.
+        """
+        try:
+            await self._send_secret(self._namespace.secrets.create, session_secret(identity, self._owner))
+        except ClusterError as error:
+            log.debug("%s: the owner's secret is not in the cluster: %s", self.name, error)
+            return error.message.rstrip(".")
+        return ""
 
     async def delete_read_secrets(self) -> None:
         """Delete the Secrets that brought the cell, unless others need them; without the right to, they go with the pod."""
@@ -371,8 +384,9 @@ class Pod:
             if is_temporary(error):
                 raise
             return False  # report the first error rather than this one
-        if found["metadata"].get("labels", {}).get(TASK_LABEL) != self.name:
-            return False
+        labels, kernel = found["metadata"].get("labels", {}), self._manifest.labels[KERNEL_LABEL]
+        if labels.get(TASK_LABEL) != self.name or labels.get(KERNEL_LABEL, kernel) != kernel:
+            return False  # all kernels of a user give the pod of a session the same name
         self._represent(found)
         return True
 

@@ -12,7 +12,7 @@ from ..backends.base import Backend, RunnerListener
 from ..errors import TaskError
 from ..event_loop import ignore_result
 from ..runner import protocol
-from .channel import Channel, _Link
+from .channel import Channel, TakenOver, _Link
 from .job import Job, RunnerResult, job_frames
 
 KILL_SECONDS = 5.0  # for the report of a process that was killed
@@ -64,6 +64,8 @@ class SessionChannel(Channel):
         secret: The owner's secret.
         listener: Receives what concerns no cell.
         on_state: Receives the meta of each SESSION frame.
+        session: The session's name.
+        on_failure: Called when nothing can be run any more.
     """
 
     def __init__(
@@ -73,11 +75,15 @@ class SessionChannel(Channel):
         secret: str,
         listener: RunnerListener,
         on_state: Callable[[dict[str, Any]], None],
+        session: str,
+        on_failure: Callable[[BaseException, bool], None],
     ) -> None:
         super().__init__(backend, key, secret, None, listener, unpickles=True)
         self.failure: BaseException | None = None  # why nothing can be run any more
         self._idle_listener = listener
         self._on_state = on_state
+        self._session = session
+        self._on_failure = on_failure
         self._turn = asyncio.Lock()  # serves those that wait in their order
         self._current: asyncio.Future[RunnerResult] | None = None
         self._following: asyncio.Task[None] | None = None
@@ -194,6 +200,7 @@ class SessionChannel(Channel):
             raise
         except BaseException as error:  # noqa: BLE001 -- raised where the cell waits
             self.failure = error
+            self._on_failure(error, self._current is not None)
             if self._current is not None and not self._current.done():
                 self._current.set_exception(error)
 
@@ -239,6 +246,14 @@ class SessionChannel(Channel):
         if result is not None and self._current is not None and not self._current.done():
             self._current.set_result(result)
         return None
+
+    def _handle_close(self, frame: protocol.Frame) -> None:
+        if frame.kind == protocol.CLOSE and frame.meta.get("reason") == protocol.CLOSE_TAKEN_OVER:
+            raise TakenOver(
+                f"Session {self._session} ({self._backend.name}) was taken over by {frame.meta.get('by')}. It goes on.",
+                f"%%podtask --session {self._session} takes it over again.",
+            )
+        super()._handle_close(frame)
 
     async def _acknowledge(self, link: _Link) -> None:
         """Acknowledge the complete result, so that the runner frees its values."""

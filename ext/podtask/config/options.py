@@ -308,6 +308,13 @@ class RunOptions:
         parse_bool,
         flag=True,
     )
+    trust: bool = option(
+        False,
+        "--trust",
+        "go on with a session that you have started with another home folder: nothing else proves that it is yours",
+        parse_bool,
+        flag=True,
+    )
     local: bool = option(False, "--local", "run on this machine, without a cluster", parse_bool, flag=True)
     dry_run: bool = option(
         False, "--dry-run", "print the pod's YAML without running anything", parse_bool, flag=True

@@ -18,7 +18,7 @@ from ..cluster.refusals import RequestDenied
 from ..config.files import ignored_files
 from ..config.option_types import parse_task_name
 from ..config.options import PLAIN, RunOptions
-from ..errors import ClusterError, NoStream, TaskError
+from ..errors import ClusterError, InputError, NoStream, TaskError
 from ..manage.lookup import look_up_task
 from ..manifest import owner_secrets
 from ..manifest.identity import lock_of
@@ -84,6 +84,11 @@ class ExistingRunner:
         key = pod.key
         self.is_enclosed = pod.is_enclosed
         listener.on_manifest(pod)
+        if pod.session:
+            raise InputError(
+                f"{pod.name} is the pod of session {pod.session}.",
+                f"%%podtask --session {pod.session} runs a cell in it, %podtask names {pod.session} lists its variables.",
+            )
         if pod.is_result_fetched and not pod.is_replaced:
             raise TaskError(
                 f"The result of {pod.name} was already fetched ({pod.cell_status}). The cell is not run again.",

@@ -177,9 +177,7 @@ class NewRunner:
         """
         options, identity = self.options, self._identity
         listener.on_phase(CONNECTING)
-        saving = asyncio.ensure_future(
-            asyncio.to_thread(owner_secrets.save, identity, options.results == PLAIN)
-        )
+        saving = asyncio.ensure_future(asyncio.to_thread(self._save_secret, identity))
         identity = await self._with_user_and_owner(identity, listener)
         if not await saving and options.detach:
             listener.on_note(
@@ -188,7 +186,7 @@ class NewRunner:
             )
         if listener.stopped:  # the manifest and the inputs are freed when a task ends
             raise StartError(f"{identity.name} was stopped before its pod was created.")
-        manifest = self._prepared.manifest.stamped(identity)
+        manifest = self._unstamped.stamped(identity)
         job_for = self._job_maker(manifest, listener)
         parts: Sequence[CellPart] = ()
         if self._is_batch:
@@ -218,6 +216,15 @@ class NewRunner:
             return StartedRunner(pod, channel_to(pod), where)
         self._in_job, self._retries = True, RetryPolicy(self.options, self.options.retries)
         return StartedRunner.in_job(job_pod, channel_to, f"Job {identity.name}, container {manifest.primary}")
+
+    def _save_secret(self, identity: Identity) -> bool:
+        """Keep the owner's secret of a task; return whether other kernels of the user have it, too."""
+        return owner_secrets.save(identity, self.options.results == PLAIN)
+
+    @property
+    def _unstamped(self) -> PodManifest:
+        """The pod without what distinguishes one task."""
+        return self._prepared.manifest
 
     def _channel(
         self, backend: Backend, identity: Identity, job_for: Callable[[str], Job], listener: TaskListener

@@ -11,6 +11,7 @@ __all__ = [
     "names",
     "operations",
     "previous_kernels",
+    "session_pods",
     "task_list",
     "user",
     "waiting_parts",

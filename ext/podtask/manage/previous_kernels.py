@@ -54,13 +54,15 @@ async def _report_and_delete(options: RunOptions, notebook: str, note: Callable[
 
 
 def describe_previous_tasks(pods: list[TaskPod], notebook: str) -> list[str]:
-    """Return a line on running tasks and one on unfetched results; each only if there are any.
+    """Return a line each on running tasks, unfetched results and sessions, only if there are any.
 
     Args:
         pods: Pods of the user's tasks that other kernels submitted.
         notebook: Identifier of the notebook; only its tasks are reported.
     """
-    previous = [pod for pod in pods if notebook and pod.notebook == notebook]
+    of_notebook = [pod for pod in pods if notebook and pod.notebook == notebook]
+    sessions = sorted(pod.session for pod in of_notebook if pod.session and not pod.is_finished)
+    previous = [pod for pod in of_notebook if not pod.session]
     running = [pod for pod in previous if not pod.is_finished]
     unfetched = [pod for pod in previous if pod.is_result_in_log]
     lines = []
@@ -73,6 +75,11 @@ def describe_previous_tasks(pods: list[TaskPod], notebook: str) -> list[str]:
         lines.append(f"{len(running)} {verb}: {_join_names(running)} (%podtask attach NAME, or cancel NAME)")
     if unfetched:
         lines.append(f"finished, result not fetched: {_join_names(unfetched)} (%podtask attach NAME)")
+    if sessions:
+        shown = ", ".join(sessions)
+        lines.append(
+            f"sessions of this notebook that go on: {shown} (%%podtask --session NAME, or %podtask end NAME)"
+        )
     return lines
 
 

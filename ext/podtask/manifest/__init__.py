@@ -12,6 +12,7 @@ __all__ = [
     "render",
     "results_volume",
     "retrying_job",
+    "session_pod",
     "task_pod",
     "task_secrets",
 ]

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
+
+MAX_VALUE_CHARS = 60
 
 
 @dataclass(frozen=True)
@@ -87,6 +90,41 @@ def dropped_fields(sent: Any, stored: Any, path: str = "") -> list[str]:
             )
         ]
     return [path] if stored is None and sent not in (None, False, "", 0) else []
+
+
+def changed_fields(ours: Any, theirs: Any, path: str) -> list[tuple[str, str, str]]:
+    """Return (path, our value, their value) of the fields of a pod that another one has otherwise, in short texts.
+
+    What only the other one has may come from the cluster's defaults. The runner's own variables are left out.
+
+    Args:
+        ours: A value of our pod.
+        theirs: The value of the other pod.
+        path: Path of the value.
+    """
+    if isinstance(ours, dict) and isinstance(theirs, dict):
+        return [
+            found
+            for key, value in ours.items()
+            if value != theirs.get(key)
+            for found in changed_fields(value, theirs.get(key), f"{path}.{key}")
+        ]
+    if isinstance(ours, list) and isinstance(theirs, list) and all(isinstance(item, dict) for item in ours):
+        others = _by_name(theirs)
+        return [
+            found
+            for name, item in _by_name(ours).items()
+            if item != others.get(name) and not name[0].startswith("PODTASK_")
+            for found in changed_fields(item, others.get(name), f"{path}[{name[0]}]")
+        ]
+    return [] if ours == theirs else [(path, _short(ours), _short(theirs))]
+
+
+def _short(value: Any) -> str:
+    if value is None:
+        return "not set"
+    text = value if isinstance(value, str) else json.dumps(value)
+    return text if len(text) <= MAX_VALUE_CHARS else f"{text[: MAX_VALUE_CHARS - 1]}…"
 
 
 def _by_name(items: list[Any]) -> dict[tuple[str, int], Any]:

@@ -9,9 +9,13 @@ KERNEL_LABEL = "podtask/kernel"
 USER_LABEL = "podtask/user"
 NAME_LABEL = "podtask/name"
 NOTEBOOK_LABEL = "podtask/notebook"
+SESSION_LABEL = "podtask/session"  # the name of the session whose pod it is
 BOUNDS_ANNOTATION = "podtask/bounds"  # the time limits of the task
 PROTOCOL_ANNOTATION = "podtask/protocol"  # the version of the protocol that the runner speaks
 RESULTS_ANNOTATION = "podtask/results"  # "plain" if nothing of the results may be unpickled
+SESSION_ANNOTATION = (
+    "podtask/session-options"  # of a session: how long it stays idle, and the options of its first cell
+)
 CELL_ANNOTATION = "podtask/cell"  # in batch mode: the cell, its inputs and the values of --env
 ENCLOSED_ANNOTATION = "podtask/enclosed"  # of a detached task without Secrets: the cell and its inputs
 PARTS_ANNOTATION = "podtask/parts"  # of a detached task: the names and sizes of the Secrets with its cell

@@ -1,6 +1,6 @@
 """The owner's secrets of this user's tasks: in memory, and in private files for the user's next kernels.
 
-The pod of a task has only the hash of its secret. A file is bound to the name and the key of the pod, so that
+The pod of a task has only the hash of its secret. That of a session has no file: it is derived from a key of the user. A file is bound to the name and the key of the pod, so that
 another pod with the same hash does not get the secret. It also says whether results are plain: whoever may change
 the pod may remove its annotation.
 """
@@ -8,6 +8,7 @@ the pod may remove its annotation.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import hmac
 import logging
 import os
@@ -68,7 +69,21 @@ def load(name: str, key: str, lock: str) -> str | None:
     own_key, _, secret = _text_of(name).removesuffix(PLAIN_MARK).partition(" ")
     pairs = ((own_key, key), (lock_of(secret), lock))
     matches = all(hmac.compare_digest(own.encode(), given.encode()) for own, given in pairs)
-    return secret if secret and matches else None
+    if secret and matches:
+        return secret
+    derived = session_secret(name, key)
+    return derived if hmac.compare_digest(lock_of(derived).encode(), lock.encode()) else None
+
+
+def session_secret(name: str, key: str) -> str:
+    """Return the owner's secret of a session: all kernels that share the user's data folder derive it from its pod.
+
+    Args:
+        name: Name of the pod.
+        key: Key of the session, as the pod has it.
+    """
+    own = hmac.new(part_key(), b"session", hashlib.sha256).digest()
+    return hmac.new(own, f"{name} {key}".encode(), hashlib.sha256).hexdigest()
 
 
 def is_plain(name: str) -> bool:
@@ -100,7 +115,10 @@ def remove(name: str, key: str | None = None) -> None:
 
 
 def part_key() -> bytes:
-    """Return the key of this user for the names of Secrets that several tasks share; this kernel's if it cannot be kept."""
+    """Return the key of this user; this kernel's if it cannot be kept.
+
+    The names of Secrets that several tasks share, and the owner's secrets of sessions, are made with it.
+    """
     path = folder().parent / "part-key"
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)

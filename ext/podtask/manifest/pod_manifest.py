@@ -17,9 +17,12 @@ from .labels import (
     KERNEL_LABEL,
     NAME_LABEL,
     NOTEBOOK_LABEL,
+    SESSION_ANNOTATION,
+    SESSION_LABEL,
     TASK_LABEL,
     USER_LABEL,
 )
+from .session_pod import SessionRecord
 from .task_secrets import SHARED_NAME, part_name
 
 DEFAULT_GRACE_SECONDS = 5  # of a pod in which nothing but the runner has to terminate
@@ -100,6 +103,29 @@ class PodManifest:
             if entry["name"] in values:
                 entry["value"] = values[entry["name"]]
         return stamped
+
+    def for_session(self, session: str, record: SessionRecord) -> PodManifest:
+        """Return a copy that has a session.
+
+        Args:
+            session: Name of the session.
+            record: What the pod says of it.
+        """
+        pod = copy.deepcopy(self.pod)
+        metadata = pod["metadata"]
+        metadata["labels"] = {**metadata.get("labels", {}), SESSION_LABEL: session}
+        metadata["annotations"] = {**metadata.get("annotations", {}), SESSION_ANNOTATION: record.to_text()}
+        return dataclasses.replace(self, pod=pod)
+
+    @property
+    def session(self) -> str:
+        """Name of the session that runs in the pod; empty for the pod of a task."""
+        return self.labels.get(SESSION_LABEL, "") if self.session_record else ""
+
+    @property
+    def session_record(self) -> SessionRecord | None:
+        """What the pod says of its session; None for the pod of a task."""
+        return SessionRecord.parse(self.annotations.get(SESSION_ANNOTATION, ""))
 
     @property
     def name(self) -> str:

@@ -70,6 +70,18 @@ def owner_name(pod: str) -> str:
     return f"{pod}-owner"
 
 
+def session_owner_name(pod: str, key: str) -> str:
+    """Return the name of the Secret with the owner's secret of a session.
+
+    The pod of a session may have had the name of an earlier one, whose Secret is still being deleted.
+
+    Args:
+        pod: Name of the session's pod.
+        key: Key of the session, as the pod has it.
+    """
+    return f"{pod}-{hashlib.sha256(key.encode()).hexdigest()[:10]}-owner"
+
+
 def part_secret(identity: Identity, owner: dict[str, Any], part: CellPart) -> dict[str, Any]:
     """Return the Secret of a part, in wire form.
 
@@ -91,6 +103,18 @@ def owner_secret(identity: Identity, owner: dict[str, Any]) -> dict[str, Any]:
     """
     content = {OWNER_KEY: identity.secret.encode()}
     return _secret(owner_name(identity.name), identity.name, identity.user, owner, content)
+
+
+def session_secret(identity: Identity, owner: dict[str, Any]) -> dict[str, Any]:
+    """Return the Secret with the owner's secret of a session, in wire form.
+
+    Args:
+        identity: The session.
+        owner: Reference to its pod.
+    """
+    name = session_owner_name(identity.name, identity.key)
+    content = {OWNER_KEY: identity.secret.encode()}
+    return _secret(name, identity.name, identity.user, owner, content)
 
 
 def format_sizes(parts: Iterable[CellPart]) -> str:

@@ -21,7 +21,8 @@ MAX_DISPLAY_CHARS = 8 << 20  # of one MIME type of a display: a browser freezes 
 
 # Exit codes of the runner. ``bundle.boot_program`` puts them into the text of ``boot.py``.
 EXIT_OTHER_PYTHON = 95  # the pod brought no cell for its version of Python
-EXIT_SESSION_ENDED = 94  # the time of a session is over
+EXIT_SESSION_ENDED = 94  # no cell ran in a session for its idle time
+EXIT_SESSION_OLD = 93  # a session has reached its greatest age
 EXIT_NO_CLIENT = 96  # no client sent the cell or fetched its result
 EXIT_OLD_PYTHON = 97  # Python in the image is older than 3.9
 EXIT_PORT_TAKEN = 98  # another process of the pod has the runner's port

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -105,6 +105,12 @@ class Choice:
     def sort_values(self) -> None:
         """Put classes and functions before what refers to them."""
         self.values = dict(sorted(self.values.items(), key=lambda item: not isinstance(item[1], DEFINITIONS)))
+
+    def leave_to_session(self, names: Collection[str]) -> None:
+        """Send these values only if the session does not have the names, once it has said so."""
+        for name in names:
+            self.conditions[name] = SET_IF_MISSING
+            del self.values[name]
 
     def with_wanted(self, names: list[str], namespace: Mapping[str, Any]) -> None:
         """Send the values that the session has asked for."""

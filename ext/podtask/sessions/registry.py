@@ -9,13 +9,11 @@ from typing import Any
 
 from ..config.options import RunOptions
 from ..errors import InputError, did_you_mean
-from .session import Session
+from ..event_loop import loop
+from ..manifest.session_pod import plain_value
+from .session import POD_OPTIONS, Session
 
-# Options that shape the pod of a session; its later cells take them from the first.
-POD_OPTIONS = (
-    *("template", "image", "cpu", "memory", "limits", "gpu", "gpu_key", "shm", "primary", "python"),
-    *("entrypoint", "keep_probes", "queue", "restricted", "namespace", "context", "local", "channel", "idle"),
-)
+MAX_FIELDS = 4  # of a template that are named
 UNSUPPORTED = ("retries", "results_in", "notify")  # of one-shot tasks
 
 _sessions: dict[str, Session] = {}
@@ -44,16 +42,48 @@ def session_for(options: RunOptions, given: Collection[str]) -> Session:
         found = _sessions.get(name)
         if found is not None:
             found.check_connection()
-        if found is not None and options.replace_session:
+        if found is not None and options.replace_session and not found.ended:
             found.end()
         if found is not None and not found.ended:
             _check_same_pod(found, options, given)
             return found
-        note = ""
-        if found is not None and not options.replace_session:
-            note = f"Session {name} had ended: {found.ended}. A new one begins, without its variables."
-        session = _sessions[name] = Session(name, options, note)
+        session = _sessions[name] = _begin(name, options, given, found)
         return session
+
+
+def _begin(name: str, options: RunOptions, given: Collection[str], before: Session | None) -> Session:
+    """Return a session of this kernel: one that another kernel has started, or a new one.
+
+    Args:
+        name: Its name.
+        options: Options of its first cell in this kernel.
+        given: Names of the options that the cell gives itself.
+        before: The session of this name that this kernel had before, and that has ended; None if it had none.
+
+    Raises:
+        InputError: The session of another kernel has another pod, or this kernel cannot attach to it.
+        PodtaskError: The cluster cannot be asked.
+    """
+    note = ""
+    if before is not None and not options.replace_session:
+        note = f"Session {name} had ended: {before.ended}. A new one begins, without its variables."
+    if options.local:
+        return Session(name, options, note)
+    # Start-up cost: a local run needs no client library.
+    from . import takeover
+
+    pods = loop().run(takeover.find(name, options))
+    if pods.running is None:
+        if pods.ended is not None and not note and not options.replace_session:
+            why = loop().run(takeover.describe_end(pods.ended))
+            note = f"Session {name} had ended: {why}. A new one begins, without its variables."
+        return Session(name, options, note, newest_uid=pods.newest_uid)
+    kept = takeover.kept_options(pods.running.pod, options)
+    session = Session(name, kept, takeover.GOES_ON.format(name=name), pods.running)
+    _check_same_pod(session, options, given)
+    if before is not None:
+        session.share_history(before)
+    return session
 
 
 def cell_options(session: Session, options: RunOptions) -> RunOptions:
@@ -92,25 +122,44 @@ def _check_same_pod(session: Session, options: RunOptions, given: Collection[str
     Raises:
         InputError: It does. The message has the difference.
     """
+    kept = session.pod_options
     different = [
         name
         for name in POD_OPTIONS
-        if name in given and getattr(options, name) != getattr(session.options, name)
+        if name in given and plain_value(getattr(options, name)) != kept.get(name)
     ]
     if not different:
         return
     parts = [
         f"{RunOptions.__dataclass_fields__[name].metadata['flags'][-1]} is "
-        f"{_shown(getattr(session.options, name))} there and {_shown(getattr(options, name))} here"
+        f"{_shown(kept.get(name))} there and {_shown(plain_value(getattr(options, name)))} here"
         for name in different
+        if name != "template"
     ]
+    if "template" in different:
+        fields = _template_differences(session, options)
+        parts.append(f"the template differs ({', '.join(fields)})" if fields else "another template")
     raise InputError(
         f"Session {session.name} has another pod: {'; '.join(parts)}. Nothing has run.",
         "Leave the option out; or add --replace, which ends the session and begins a new one.",
     )
 
 
+def _template_differences(session: Session, options: RunOptions) -> list[str]:
+    """Return the fields in which the pod of a cell differs from the one of its session."""
+    if session.manifest is None:
+        return []
+    # Start-up cost: only for an error.
+    from ..manifest.diff import changed_fields
+    from ..manifest.render import render
+    from ..template.template import PodTemplate
+
+    template = None if options.template is None else PodTemplate.of(options.template)
+    ours = render(template, options).pod["spec"]
+    found = changed_fields(ours, session.manifest.pod["spec"], "spec")
+    shown = [f"{path}: {theirs} there, {own} here" for path, own, theirs in found[:MAX_FIELDS]]
+    return shown + [f"and {len(found) - MAX_FIELDS} more"] * (len(found) > MAX_FIELDS)
+
+
 def _shown(value: Any) -> str:
-    if isinstance(value, (str, int, float, bool)) or value is None:
-        return "not set" if value is None else str(value)
-    return "another template" if hasattr(value, "to_yaml") else str(value)
+    return "not set" if value is None else str(value)

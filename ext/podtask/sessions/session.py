@@ -6,11 +6,12 @@ import asyncio
 import contextlib
 import dataclasses
 import logging
+import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterator, Mapping
-from typing import Any, TypeVar
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..backends.base import (
     Backend,
@@ -21,7 +22,7 @@ from ..backends.base import (
     Termination,
 )
 from ..cell.cell import Cell
-from ..channel.channel import Channel, TakenOver
+from ..channel.channel import TakenOver
 from ..channel.job import Job, RunnerResult
 from ..channel.session_channel import CellChannel, SessionChannel, Turn
 from ..config.options import BATCH, RunOptions
@@ -29,19 +30,35 @@ from ..errors import InputError, NoStream, PodtaskError, TaskError
 from ..event_loop import ignore_result, loop
 from ..lifecycle.interfaces import StartedRunner, TaskListener
 from ..lifecycle.prepare import PreparedCell, SelectedInputs, prepare
-from ..lifecycle.start import NewRunner
-from ..manifest import owner_secrets
-from ..manifest.identity import Identity
 from ..manifest.pod_manifest import PodManifest
+from ..manifest.session_pod import SessionRecord, plain_value
 from ..pickling.function_call import FunctionCall
+from ..pickling.state import NO_STATE
 from ..runner import protocol
+from ..runner.safe_text import safe_text
 from .bindings import notebook_log
 from .choice import Choice
+from .listener import SessionListener
 from .shared_values import SharedValues
+from .start import SessionExists, SessionStart
+
+if TYPE_CHECKING:
+    from ..manage.session_pods import SessionPod
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 IDLE_SECONDS, GPU_IDLE_SECONDS = 1800.0, 600.0
+# Options that shape the pod of a session; its later cells take them from the first.
+PLACE_OPTIONS = ("namespace", "context", "local", "channel")  # they may differ between kernels
+POD_OPTIONS = (
+    *("template", "image", "cpu", "memory", "limits", "gpu", "gpu_key", "shm", "primary", "python"),
+    *("entrypoint", "keep_probes", "queue", "restricted", "idle"),
+    *PLACE_OPTIONS,
+)
+OTHER_STARTED = (
+    "Another kernel has just started session {name}; this cell runs in it. Where it and the notebook have a variable, "
+    "its own counts."
+)
 MAX_LAST_VALUE_BYTES = 256 << 10  # a larger value of a last expression stays in the session
 MAX_SHOWN_NAMES = 10
 WAITING = Phase("Waiting", "for the cell before it in this session", waiting=True)
@@ -54,13 +71,23 @@ class Session:
         name: The user's name for it.
         options: The options of its first cell; the template is resolved.
         note: A line for the first cell; empty for none.
+        found: Its pod, if another kernel has started it.
+        newest_uid: UID of its newest pod, which has ended; empty if there is none.
 
     Attributes:
         names: The names of its variables, as of the end of the last cell.
         ended: Why it has ended; empty while it goes on.
+        is_race_lost: Whether another kernel has started it while the first cell of this one was on its way.
     """
 
-    def __init__(self, name: str, options: RunOptions, note: str = "") -> None:
+    def __init__(
+        self,
+        name: str,
+        options: RunOptions,
+        note: str = "",
+        found: SessionPod | None = None,
+        newest_uid: str = "",
+    ) -> None:
         if options.channel == BATCH:
             raise InputError(
                 "A session needs a connection to its pod, and batch mode has none.",
@@ -70,26 +97,44 @@ class Session:
         self.options = options
         self.names: frozenset[str] = frozenset()
         self.ended = ""
+        self.is_race_lost = False
         self.state: dict[str, Any] = {}  # meta of the last SESSION frame
         self._note = note  # a line for the next cell
         self._process_lost = threading.Event()
         self._idle_since = time.monotonic()
         self._extended_until = 0.0
-        self._rendered: PodManifest | None = None  # by its first cell
+        self._found = found
+        self._newest_uid = newest_uid
+        self._rendered: PodManifest | None = found.pod if found else None  # by its first cell
         self._number = 0  # of the process that is known; 0 before the first cell has ended
-        self._has_state = False  # whether the state of the notebook's libraries was sent to the process
+        # Whether the state of the notebook's libraries was sent to the process, or it has its own.
+        self._has_state = found is not None
         log = notebook_log()
-        self._shared = SharedValues(name, log, log.shell_names)
+        self._shared = SharedValues(name, log, log.shell_names, is_new=found is None)
         self._log = log
         log.between_cells.append(self.update_shared)
         self._updates: deque[Callable[[], object]] = deque()  # of what is shared, for the user's thread
-        self._listener = _SessionListener()
+        self._listener = SessionListener()
         self._last_turn: Turn | None = None
         self._starting: asyncio.Task[_Runner] | None = None
         self._runner: _Runner | None = None
 
     def __repr__(self) -> str:
         return f"<Session {self.name}: {self.ended or 'open'}>"
+
+    @property
+    def manifest(self) -> PodManifest | None:
+        """Its pod; None before its first cell."""
+        return self._rendered
+
+    @property
+    def pod_options(self) -> dict[str, Any]:
+        """The options of its first cell that shape the pod, as plain values."""
+        own = {name: plain_value(getattr(self.options, name)) for name in POD_OPTIONS}
+        record = self._found.pod.session_record if self._found else None
+        if record is None:
+            return own
+        return {**record.options, **{name: own[name] for name in PLACE_OPTIONS}}
 
     @property
     def task_name(self) -> str:
@@ -178,8 +223,20 @@ class Session:
         failure = self._runner.channel.failure if self._runner is not None else None
         if failure is not None and not self.ended:
             self.ended = (failure.message if isinstance(failure, PodtaskError) else str(failure)).rstrip(".")
-            if not isinstance(failure, TakenOver):  # its pod runs on for another notebook
-                loop().run(self._end())
+            loop().run(self._end())
+
+    def share_history(self, before: Session) -> None:
+        """Let what the notebook has set since it had this session before count as later than what the session has.
+
+        Args:
+            before: The session, as this kernel had it until another one took it over.
+        """
+        self._shared.began = before.last_order
+
+    @property
+    def last_order(self) -> int:
+        """Place of the last cell of this session in the order of cells."""
+        return self._shared.last_order
 
     def end(self) -> None:
         """End the session: its pod or process, and all variables in it."""
@@ -237,6 +294,16 @@ class Session:
         self._shared.answer(choice, choice.read_report(end["shared"]))
         return _selected(choice)
 
+    def leave_to_session(self, choice: Choice, ours: Collection[str]) -> SelectedInputs:
+        """Return what is sent to a session that another kernel has started, although a new one was expected.
+
+        Args:
+            choice: What was chosen for a new session.
+            ours: Names whose value in the notebook counts.
+        """
+        self._shared.leave_to_session(choice, ours)
+        return _selected(choice)
+
     def cancel(self, choice: Choice) -> None:
         """Note that a cell does not run any more."""
         self._updates.append(lambda: self._shared.cancel(choice))
@@ -271,19 +338,18 @@ class Session:
             await self._end()
 
     async def _start(self, prepared: PreparedCell) -> _Runner:
+        idle = self.options.idle
+        if idle is None:
+            has_devices = not self.options.local and prepared.manifest.linger_seconds <= GPU_IDLE_SECONDS
+            idle = GPU_IDLE_SECONDS if has_devices else IDLE_SECONDS
         try:
-            starter = _SessionStart(prepared, self._receive_state)
-            started = await starter.start_runner(self._listener)
+            started = await (self._attach() if self._found else self._start_or_attach(prepared, idle))
         except BaseException:  # raised again: also after a cancelled start, the next cell begins anew
             self.ended = "it did not start"
             raise
-        manifest = self._listener.manifest
+        manifest = self._found.pod if self._found else self._listener.manifest
         assert manifest is not None
         assert isinstance(started.channel, SessionChannel)
-        idle = self.options.idle
-        if idle is None:
-            has_devices = not self.options.local and manifest.linger_seconds <= GPU_IDLE_SECONDS
-            idle = GPU_IDLE_SECONDS if has_devices else IDLE_SECONDS
         termination = asyncio.ensure_future(started.backend.wait_until_ended())
         ended = asyncio.get_running_loop().create_future()
         self._runner = _Runner(
@@ -293,20 +359,61 @@ class Session:
         loop().at_exit(self._leave)
         return self._runner
 
+    async def _start_or_attach(self, prepared: PreparedCell, idle: float) -> StartedRunner:
+        """Start the runner; attach to it if another kernel has just started it."""
+        options = {
+            name: plain_value(getattr(self.options, name))
+            for name in POD_OPTIONS
+            if name not in PLACE_OPTIONS
+        }
+        record = SessionRecord(idle, options)
+        starter = SessionStart(prepared, self.name, record, self._newest_uid, self._channel_for)
+        try:
+            return await starter.start_runner(self._listener)
+        except SessionExists as error:
+            self._found, self._rendered = error.found, error.found.pod
+            self.is_race_lost = True
+            self._listener.on_note(OTHER_STARTED.format(name=self.name))
+            return await self._attach()
+
+    async def _attach(self) -> StartedRunner:
+        # Start-up cost: a local run needs no client library.
+        from .takeover import attach
+
+        assert self._found is not None
+        return await attach(self._found, self._listener, self._channel_for)
+
+    def _channel_for(self, backend: Backend, key: str, secret: str, listener: TaskListener) -> SessionChannel:
+        return SessionChannel(
+            backend, key, secret, listener, self._receive_state, self.name, self._receive_failure
+        )
+
+    def _receive_failure(self, failure: BaseException, is_running: bool) -> None:
+        """Follow the session no longer if another kernel has it; tell the user, unless a cell that runs says so."""
+        if not isinstance(failure, TakenOver):
+            return
+        self.ended = failure.message.rstrip(".")
+        loop().background(self._release())
+        if not is_running:
+            print(safe_text(f"podtask: {failure.message}\n  {failure.hint}"), file=sys.stderr, flush=True)
+
     def _on_termination(self, done: asyncio.Future[Termination]) -> None:
         if done.cancelled() or done.exception() is not None:
             return
-        code = done.result().code
-        if code == protocol.EXIT_SESSION_ENDED and self._runner is not None:
-            self.ended = self.ended or f"no cell ran in it for {self._runner.idle_seconds:g} s (--idle)"
-        self.ended = self.ended or done.result().message.rstrip(".")
         if self._runner is not None:
+            # Start-up cost: loaded when it is first needed.
+            from .takeover import end_in_words
+
+            self.ended = self.ended or end_in_words(done.result(), self._runner.idle_seconds)
             self._runner.finish(done.result())
         loop().background(self._end())
 
     def _receive_state(self, state: dict[str, Any]) -> None:
         """Receive what the runner says of the session: its process may have died between two cells."""
         self.state = state
+        self.names = frozenset(str(name) for name in state.get("names", ()))
+        if self._runner is not None and not state.get("busy"):
+            self._idle_since = time.monotonic() + float(state["idle_left"]) - self._runner.idle_seconds
         number = int(state.get("number", 0))
         if self._number and number > self._number:
             lost = state.get("lost") or {"names": [], "why": "unknown"}
@@ -338,6 +445,21 @@ class Session:
             await self._runner.channel.close()
             self._runner.backend.release()
 
+    async def _release(self) -> None:
+        """Follow the session no longer: another kernel has it."""
+        self._forget()
+        runner = self._runner
+        if runner is not None and not runner.is_deleted:
+            runner.is_deleted = True
+            loop().not_at_exit(self._leave)
+            await runner.channel.close()
+            runner.watching.cancel()  # its cells raise why they do not go on
+            runner.backend.release()
+
+    def _forget(self) -> None:
+        if self.update_shared in self._log.between_cells:
+            self._log.between_cells.remove(self.update_shared)
+
     async def _wait_until_ended(self) -> None:
         runner = self._runner
         if runner is not None:
@@ -345,8 +467,7 @@ class Session:
             await self._end()
 
     async def _end(self) -> None:
-        if self.update_shared in self._log.between_cells:
-            self._log.between_cells.remove(self.update_shared)
+        self._forget()
         runner = self._runner
         if runner is None or runner.is_deleted:
             return
@@ -355,8 +476,6 @@ class Session:
         await runner.channel.close()
         await runner.backend.delete()
         runner.finish(Termination(self.ended))
-        if not self.options.local:
-            await asyncio.to_thread(owner_secrets.remove, runner.manifest.task)
 
 
 def _selected(choice: Choice) -> SelectedInputs:
@@ -428,6 +547,8 @@ class CellLauncher:
         turn = self._turn = session.next_turn()  # before this waits for anything
         runner = await session.open(prepared, listener)
         listener.on_manifest(runner.manifest)
+        if session.is_race_lost and self._choice is not None and not self._number:
+            self._leave_to_session(self._choice)
         if runner.channel.is_busy:
             listener.on_phase(WAITING)
         linger = runner.manifest.linger_seconds
@@ -464,6 +585,17 @@ class CellLauncher:
             self._choice = None
         self._prepared = self._prepared.without_values()
 
+    def _leave_to_session(self, choice: Choice) -> None:
+        """Send only what the session does not have: the values were chosen for a new one."""
+        selected = self._session.leave_to_session(choice, self.options.inputs or ())
+        self._prepared = dataclasses.replace(
+            self._prepared,
+            values=selected.values,
+            kept=selected.kept,
+            references=selected.references,
+            state=NO_STATE,
+        )
+
     def _answer(self, end: dict[str, Any]) -> None:
         """Add the values that the session wants to the cell.
 
@@ -482,79 +614,6 @@ class CellLauncher:
             self._choice = None
         self._session.receive_end(end)
         self.described = end.get("described", [])
-
-
-class _SessionStart(NewRunner):
-    """Starts the runner of a session. Its pod outlives the notebook."""
-
-    outlives_notebook = True
-
-    def __init__(self, prepared: PreparedCell, on_state: Callable[[dict[str, Any]], None]) -> None:
-        super().__init__(prepared)
-        self._on_state = on_state
-
-    def _channel(
-        self, backend: Backend, identity: Identity, job_for: Callable[[str], Job], listener: TaskListener
-    ) -> Channel:
-        return SessionChannel(backend, identity.key, identity.secret, listener, self._on_state)
-
-
-class _SessionListener:
-    """Passes what is reported on the pod of a session on to the cell that started it; see ``TaskListener``."""
-
-    def __init__(self) -> None:
-        self.cell: TaskListener | None = None
-        self.manifest: PodManifest | None = None
-
-    @property
-    def stopped(self) -> bool:
-        """Whether the user has stopped the first cell."""
-        return self.cell is not None and self.cell.stopped
-
-    def on_manifest(self, manifest: PodManifest) -> None:
-        """Receive the pod, before it is created."""
-        self.manifest = manifest
-        if self.cell is not None:
-            self.cell.on_manifest(manifest)
-
-    def on_phase(self, phase: Phase) -> None:
-        """Receive the current phase."""
-        if self.cell is not None:
-            self.cell.on_phase(phase)
-
-    def on_note(self, text: str) -> None:
-        """Receive a line for the user."""
-        if self.cell is not None:
-            self.cell.on_note(text)
-
-    def on_runner_note(self, text: str) -> None:
-        """Receive a line of the runner for the user."""
-        if self.cell is not None:
-            self.cell.on_runner_note(text)
-
-    def on_notice(self, text: str) -> None:
-        """Receive a line that the user sees once."""
-        if self.cell is not None:
-            self.cell.on_notice(text)
-
-    def on_stuck_sidecars(self, causes: Mapping[str, str]) -> None:
-        """Receive the sidecars that do not start."""
-        if self.cell is not None:
-            self.cell.on_stuck_sidecars(causes)
-
-    def on_stream_refused(self, transport: str, reason: str) -> None:
-        """Receive how a stream to a running container was refused."""
-        if self.cell is not None:
-            self.cell.on_stream_refused(transport, reason)
-
-    def on_frame(self, frame: protocol.Frame) -> None:
-        """Ignore a frame that belongs to no cell."""
-
-    def on_usage(self, frame: protocol.Frame) -> None:
-        """Ignore what the container uses between two cells."""
-
-    async def wait_for_room(self) -> None:
-        """Return at once: nothing is shown between two cells."""
 
 
 class _CellBackend:

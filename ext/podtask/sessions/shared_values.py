@@ -148,6 +148,8 @@ class SharedValues:
 
     Attributes:
         namespace: The notebook's namespace.
+        began: Place of the cell after which the notebook has followed the session.
+        last_order: Place of the last cell that was submitted to the session.
     """
 
     def __init__(self, session: str, log: BindingLog, namespace: dict[str, Any], is_new: bool = True) -> None:
@@ -155,7 +157,7 @@ class SharedValues:
         self._log = log
         self._namespace = self.namespace = namespace
         self._knows_all = is_new
-        self._began = log.order
+        self.began = self.last_order = log.order
         self._names: dict[str, _SharedName] = {}
         self._deleted: set[str] = set()  # by the session
         self._large: dict[str, _Look] = {}
@@ -188,6 +190,7 @@ class SharedValues:
             InputError: A name was set on both sides, and it is not known by which last.
         """
         choice = Choice(self._log.next_order())
+        self.last_order = choice.order
         look = _Looker(self._namespace, self._log, self._large, fresh)
         conflicts: dict[str, str] = {}
         current = [name for name in outputs if name in self._names and name not in cell.writes]
@@ -317,6 +320,16 @@ class SharedValues:
             else:
                 self._names[name] = known
 
+    def leave_to_session(self, choice: Choice, ours: Collection[str]) -> None:
+        """Note that the session is not new; let a cell take only what the session does not have.
+
+        Args:
+            choice: What the cell was to take.
+            ours: Names whose value in the notebook counts (``-i``).
+        """
+        self._knows_all = False
+        choice.leave_to_session(set(choice.values) - set(ours))
+
     def forget_all(self) -> list[str]:
         """Note that the session's process has ended; return the names lost with it."""
         lost = self.names
@@ -380,7 +393,7 @@ class SharedValues:
         if is_theirs and (known is not None or not self._knows_all):
             known = self._names[name] = self._keep_theirs(known, choice.order, stamp)
             found = SESSION
-        elif is_ours or (known is None and (self._knows_all or set_order > self._began)):
+        elif is_ours or (known is None and (self._knows_all or set_order > self.began)):
             found = SET_ALWAYS
         elif known is None:
             found = SET_IF_MISSING

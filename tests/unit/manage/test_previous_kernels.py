@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 from podtask.manage.previous_kernels import describe_previous_tasks
+from podtask.manifest.session_pod import SessionRecord
+from podtask.manifest.task_pod import TaskPod
 
 from .cluster import NOTEBOOK, fetched, in_log, task_pod
 
@@ -29,3 +31,12 @@ def test_tasks_of_another_notebook_are_not_reported(notebook: str) -> None:
     """Where the notebook is unknown, as in a terminal, every task is another's."""
     pods = [task_pod("a"), task_pod("b", notebook="", status=in_log())]
     assert describe_previous_tasks(pods, notebook) == []
+
+
+def test_sessions_have_a_line_of_their_own() -> None:
+    """A session waits for nobody to fetch a result: it goes on until its idle time is over."""
+    pod = task_pod("podtask-s", alias="gpu")
+    session = TaskPod(pod.for_session("gpu", SessionRecord(1800, {})).pod)
+    assert describe_previous_tasks([session], NOTEBOOK) == [
+        "sessions of this notebook that go on: gpu (%%podtask --session NAME, or %podtask end NAME)"
+    ]

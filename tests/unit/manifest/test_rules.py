@@ -287,6 +287,7 @@ def test_every_option_is_listed() -> None:
         "fresh",
         "idle",
         "replace_session",
+        "trust",
         "results_in",
         "channel",
     }

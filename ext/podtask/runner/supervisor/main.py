@@ -607,8 +607,10 @@ class Supervisor:
                 if not self._signal_exit_code and reason in (protocol.CLOSE_IDLE, protocol.CLOSE_OLD):
                     self._log.write_line(f"podtask: the session has ended ({reason})")
                     self._clients.finish(protocol.encode(protocol.CLOSE, {"reason": reason}))
-                    self._exit_unclaimed(protocol.EXIT_SESSION_ENDED)
-                    self._exit = protocol.EXIT_SESSION_ENDED
+                    is_old = reason == protocol.CLOSE_OLD
+                    code = protocol.EXIT_SESSION_OLD if is_old else protocol.EXIT_SESSION_ENDED
+                    self._exit_unclaimed(code)
+                    self._exit = code
                 else:
                     self._exit = self._signal_exit_code
         return self._exit is not None
