@@ -1,4 +1,4 @@
-"""Sphinx directives that generate the tables of options and commands from the code."""
+"""Sphinx directives that generate the reference of options and commands from the code."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 from docutils.statemachine import StringList
 from podtask.config.options import RunOptions
 from podtask.config.settings import SETTABLE_OPTIONS
+from podtask.magics.arguments import GROUPS as OPTION_GROUPS
 from podtask.magics.commands import COMMANDS
+from podtask.magics.commands import GROUPS as COMMAND_GROUPS
 from sphinx.util.docutils import SphinxDirective
 
 if TYPE_CHECKING:
@@ -18,43 +20,61 @@ if TYPE_CHECKING:
     from sphinx.application import Sphinx
 
 
-class Table(SphinxDirective):
-    """Base class of directives that write a Markdown table."""
+class Generated(SphinxDirective):
+    """Base class of directives that write Markdown."""
 
     def lines(self) -> Iterator[str]:
-        """Yield the lines of the table."""
+        """Yield the lines of Markdown."""
         raise NotImplementedError
 
     def run(self) -> list[nodes.Node]:
-        """Return the table as nodes."""
+        """Return the lines as nodes."""
         return self.parse_text_to_nodes(StringList(list(self.lines()), "options"))
 
 
-class Options(Table):
-    """``podtask-options``: the flags, help text, default and keyword of each option."""
+class Options(Generated):
+    """``podtask-options``: the options of one topic, as ``%%podtask?`` groups them."""
+
+    required_arguments = 1
+    final_argument_whitespace = True
 
     def lines(self) -> Iterator[str]:
-        """Yield one line for each option."""
-        yield "| option | what it does | default | keyword, setting |"
-        yield "|---|---|---|---|"
-        for field in fields(RunOptions):
+        """Yield the lines of each option: its flags, what it does, its default, its keyword and setting."""
+        options = {field.name: field for field in fields(RunOptions)}
+        for name in OPTION_GROUPS[self.arguments[0]]:
+            field = options[name]
             about = field.metadata
-            flags = ", ".join(f"`{flag}`" for flag in about["flags"])
-            metavar = f" *{about['metavar']}*".replace("|", " or ") if about["metavar"] else ""
-            setting = f"`{field.name}`" + ("" if field.name in SETTABLE_OPTIONS else " (no setting)")
-            yield f"| {flags}{metavar} | {about['help']} | {_default(field.default)} | {setting} |"
+            value = f" {about['metavar']}" if about["metavar"] else ""
+            flags = ", ".join(f"{flag}{value}" for flag in about["flags"])
+            setting = f"`{name}`" if name in SETTABLE_OPTIONS else f"`{name}` (no setting)"
+            facts = [f"Keyword and setting: {setting}."]
+            if about.get("many"):
+                facts.append("Can be repeated.")
+            if default := _default(field.default):
+                facts.append(f"Default: {default}.")
+            text = about["help"]
+            yield from (
+                f":::{{option}} {flags}",
+                f"{text[0].upper()}{text[1:]}.",
+                "",
+                " ".join(facts),
+                ":::",
+                "",
+            )
 
 
-class Commands(Table):
-    """``podtask-commands``: the commands of ``%podtask``."""
+class Command(Generated):
+    """``podtask-command``: the arguments of a command of ``%podtask``, what it does, and an example."""
+
+    required_arguments = 1
 
     def lines(self) -> Iterator[str]:
-        """Yield one line for each command."""
-        yield "| command | what it does |"
-        yield "|---|---|"
-        for command in COMMANDS.values():
-            usage, _, does = (command.__doc__ or "").splitlines()[0].partition(": ")
-            yield f"| `{usage}` | {does} |"
+        """Yield the lines of the command."""
+        name = self.arguments[0]
+        usage, _, does = (COMMANDS[name].__doc__ or "").splitlines()[0].partition(": ")
+        example = next(group[name] for group in COMMAND_GROUPS.values() if name in group)
+        yield from ("```text", usage, "```", "", f"{does[0].upper()}{does[1:]}", "")
+        yield from ("```python", f"%podtask {example}", "```")
 
 
 def _default(value: Any) -> str:
@@ -66,5 +86,5 @@ def _default(value: Any) -> str:
 def setup(app: Sphinx) -> dict[str, Any]:
     """Register the directives."""
     app.add_directive("podtask-options", Options)
-    app.add_directive("podtask-commands", Commands)
+    app.add_directive("podtask-command", Command)
     return {"parallel_read_safe": True}

@@ -38,10 +38,13 @@ def data_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.fixture(autouse=True)
 def no_notice_was_shown() -> None:
-    """Let each test see the notices that a kernel shows once."""
+    """Let each test see the notices that a kernel shows once, and no ended task of an earlier test."""
     follow = sys.modules.get("podtask.lifecycle.follow")
     if follow is not None:
         follow.shown_notices.clear()
+    task = sys.modules.get("podtask.lifecycle.task")
+    if task is not None:
+        task._ended_tasks.clear()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -85,7 +85,7 @@ def load_ipython_extension(ipython: Any) -> None:
     ipython.input_transformers_cleanup.extend([show_help_of_empty_cell, run_here])
     ipython.events.register("post_run_cell", hint_at_left_name)
     if ipython.Completer is not None:
-        ipython.Completer.custom_matchers.append(make_matcher(ipython.user_ns))
+        ipython.Completer.custom_matchers.append(make_matcher(ipython))
 
 
 def unload_ipython_extension(ipython: Any) -> None:

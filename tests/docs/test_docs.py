@@ -14,8 +14,9 @@ import pytest
 import yaml
 from podtask.config.options import RunOptions
 from podtask.lifecycle.task import Task
-from podtask.magics.commands import COMMANDS, HELP_WORDS
+from podtask.magics.commands import COMMANDS, HELP_WORDS, usage
 from podtask.magics.doctor import role
+from podtask.magics.rbac import manifests
 
 ROOT = Path(__file__).parent.parent.parent
 DOCS = ROOT / "docs"
@@ -26,8 +27,10 @@ PAGES = [
     *sorted(DOCS.glob("*/*.md")),
 ]
 NOTEBOOKS = sorted((DOCS / "notebooks").glob("*.ipynb"))
-# Flags of nbconvert and of %podtask save and attach, and the beginning of a flag that Tab completes.
-OTHERS = {"--execute", "--user", "--me", "--trust", "--help"}
+# Flags of nbconvert, of the help, and the beginning of a flag that Tab completes.
+OTHERS = {"--execute", "--me", "--help"}
+# Flags of commands of %podtask.
+COMMAND_FLAGS = set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", usage()))
 
 
 @pytest.fixture(scope="module")
@@ -55,13 +58,14 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_options_and_commands_are_all_in_the_reference(site: Path) -> None:
-    """The tables of options and commands contain every option and command of the magics."""
+    """The reference has an entry for every option and a section with an example for every command."""
     options = (site / "reference" / "options.html").read_text()
     for field in fields(RunOptions):
         assert f'<span class="pre">{field.metadata["flags"][-1]}</span>' in options
     commands = (site / "reference" / "commands.html").read_text()
     for name in COMMANDS:
-        assert f'<span class="pre">{name}</span>' in commands
+        assert f'<section id="{name}">' in commands
+        assert f"%podtask {name}" in re.sub(r"<[^>]*>", "", commands)
 
 
 def test_every_page_and_notebook_is_reached(site: Path) -> None:
@@ -87,7 +91,7 @@ def text_of(page: Path) -> str:
 @pytest.mark.parametrize("page", [*PAGES, *NOTEBOOKS], ids=lambda page: f"{page.parent.name}/{page.stem}")
 def test_flags_that_pages_name_exist(page: Path) -> None:
     """Every flag and command that a page or a notebook names is one of podtask."""
-    known = {flag for field in fields(RunOptions) for flag in field.metadata["flags"]}
+    known = {flag for field in fields(RunOptions) for flag in field.metadata["flags"]} | COMMAND_FLAGS
     text = text_of(page)
     for cell in re.findall(r"%%podtask([^\n`]*)", text):
         for flag in re.findall(r"(?<!\S)--?[a-z][-a-z]*", cell):
@@ -233,6 +237,13 @@ def test_roles_of_the_pages_are_the_least_role(page: str) -> None:
     (block,) = [each for each in re.findall(r"```yaml\n(.*?)```", text, re.DOTALL) if "kind: Role\n" in each]
     (written,) = [each for each in yaml.safe_load_all(block) if each["kind"] == "Role"]
     assert written == role(written["metadata"]["namespace"])
+
+
+def test_binding_of_the_page_is_the_printed_one() -> None:
+    """U38: the manifests that the page on rights shows are those that `%podtask rbac --user` prints."""
+    text = (DOCS / "howto" / "rights.md").read_text()
+    (block,) = [each for each in re.findall(r"```yaml\n(.*?)```", text, re.DOTALL) if "kind: Role\n" in each]
+    assert list(yaml.safe_load_all(block)) == manifests("search", "User", "alice@example.com")
 
 
 def test_tests_that_the_threat_table_names_exist() -> None:

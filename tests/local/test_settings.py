@@ -187,7 +187,7 @@ def test_commands_save_list_use_and_show(
     out, _ = shell.output("%%podtask --dry-run\n1")
     assert "image: team/image:1" in out
     out, _ = shell.output("%podtask config")
-    rows = {line.split()[0]: line.split()[1:] for line in out.splitlines()}
+    rows = {line.split()[0]: line.split()[1:] for line in out.splitlines() if line}
     assert rows["local"] == ["yes", "PODTASK_LOCAL"]
     assert rows["env"] == ["TOKEN", "PODTASK_ENV"]
     assert rows["template"][-1] == "use"

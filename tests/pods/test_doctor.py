@@ -125,7 +125,7 @@ def test_printed_role_is_enough_for_the_doctor(
 ) -> None:
     """With the printed Role and no other right, the doctor reports no problem."""
     out, _ = pods.output("%podtask rbac -n team")
-    printed = yaml.safe_load(out)
+    printed, _ = yaml.safe_load_all(out)
     assert printed["metadata"]["namespace"] == "team"
     rights = {
         **REQUIRED_VERBS,
@@ -139,6 +139,62 @@ def test_printed_role_is_enough_for_the_doctor(
     found = lines(pods, f"%podtask doctor --image {IMAGE}")
     assert found["rights"].startswith("✓")
     assert found["image"].startswith("✓")
+
+
+@pytest.mark.feature("P06")
+@pytest.mark.parametrize(
+    ("flags", "subject"),
+    [
+        ("", {"kind": "User", "name": "kubernetes-admin"}),
+        ("--user alice@example.com", {"kind": "User", "name": "alice@example.com"}),
+        ("--group data/science", {"kind": "Group", "name": "data/science"}),
+        (
+            "--service-account hub:notebook",
+            {"kind": "ServiceAccount", "name": "notebook", "namespace": "hub"},
+        ),
+    ],
+)
+def test_printed_role_and_binding_can_be_applied(
+    pods: Shell, cluster: Any, namespace: str, flags: str, subject: dict[str, str]
+) -> None:
+    """U38: they are for the namespace of the cells and for the user, or for who was named; the API server takes them."""
+    out, _ = pods.output(f"%podtask rbac {flags}")
+    role, binding = yaml.safe_load_all(out)
+    assert {each["metadata"]["namespace"] for each in (role, binding)} == {namespace}
+    assert binding["roleRef"]["name"] == role["metadata"]["name"]
+    (found,) = binding["subjects"]
+    if not flags:  # the name of the administrator depends on the cluster
+        subject = {
+            **subject,
+            "name": cluster.kubectl_json("auth", "whoami")["status"]["userInfo"]["username"],
+        }
+    assert subject.items() <= found.items()
+    applied = cluster.kubectl("apply", "--dry-run=server", "-f", "-", input=out)
+    assert [line.split()[0].partition("/")[0] for line in applied.splitlines()] == [
+        "role.rbac.authorization.k8s.io",
+        "rolebinding.rbac.authorization.k8s.io",
+    ]
+
+
+@pytest.mark.feature("P06")
+def test_config_begins_with_context_and_namespace(pods: Shell, namespace: str) -> None:
+    """U38: the context and the namespace of the next cell come first."""
+    lines = pods.output("%podtask config")[0].splitlines()
+    assert lines[0] == "Cells run in"
+    assert lines[2].split() == ["namespace", namespace]
+
+
+@pytest.mark.feature("P03")
+def test_list_and_logs_know_tasks_whose_pods_are_gone(pods: Shell, cluster: Any, namespace: str) -> None:
+    """U39: the output and the end of a task of this kernel can be read after its pod was deleted."""
+    pods.output(f"%%podtask --name short --image {IMAGE}\nprint('the last words')")
+    name = pods["_task"].name
+    cluster.kubectl("wait", "--for=delete", f"pod/{name}", "-n", namespace)
+    out, _ = pods.output("%podtask list")
+    (row,) = [line for line in out.splitlines() if line.startswith("short ")]
+    assert row.split()[1] == "ok"
+    assert row.endswith("the last words")
+    assert pods.output("%podtask logs short")[0] == "the last words\n"
 
 
 @pytest.mark.feature("N04", "P03")

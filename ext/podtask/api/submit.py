@@ -10,7 +10,7 @@ from ..cell.cell import Cell
 from ..cell.script_metadata import ScriptMetadata
 from ..config.options import RunOptions
 from ..display.foreground import Foreground
-from ..errors import InputError
+from ..errors import InputError, did_you_mean
 from ..frontend import current_screen
 from ..interrupts import InterruptGuard
 from ..lifecycle.interfaces import Launcher
@@ -38,7 +38,8 @@ def submit(
         args: Positional arguments of the callable.
         template: Pod template: its name, or any form that ``PodTemplate.of`` takes.
         options: Options of the run; None for the session's template and the settings.
-        kwargs: Keyword arguments of the callable.
+        kwargs: Keyword arguments of the callable. With a Cell or source text, options as of ``%%podtask``:
+            ``submit("...", image="python:3.12-slim")``.
 
     Raises:
         InputError: The work, an option or the template is wrong; nothing was sent.
@@ -57,6 +58,13 @@ def _launcher(
 ) -> Launcher:
     """Check and pack a function, a Cell or a source text; return what starts it."""
     given = {"template": template} if template is not None else {}
+    if not callable(work):  # a source takes no arguments
+        if unknown := [name for name in kwargs if name not in vars(RunOptions())]:
+            raise InputError(
+                f"Unknown option {unknown[0]!r}.{did_you_mean(unknown[0], vars(RunOptions()))}",
+                "Only a function takes arguments; the keywords of a source text are options.",
+            )
+        given, kwargs = {**given, **kwargs}, {}
     if options is None:
         options = resolve_options(given)
     else:
@@ -67,11 +75,7 @@ def _launcher(
     if callable(work):
         return call_launcher(work, args, kwargs, options, given, waits)
     if args or kwargs:
-        option_names = [name for name in kwargs if name in vars(RunOptions())]
-        hint = f"To set an option, use options=RunOptions.of({option_names[0]}=...)." if option_names else ""
-        raise InputError(
-            "Only a function takes arguments.", hint or "Submit a function, or leave out the arguments."
-        )
+        raise InputError("Only a function takes arguments.", "Submit a function, or leave out the arguments.")
     try:
         cell = Cell.of(work) if isinstance(work, str) else work
     except SyntaxError as error:
@@ -167,7 +171,7 @@ def run(work: Callable[..., Any] | Cell | str, *args: Any, **more: Any) -> Any:
     Args:
         work: A callable, a :class:`Cell`, or Python source.
         args: Positional arguments of the callable.
-        more: Keyword arguments of :func:`submit`.
+        more: Keyword arguments of :func:`submit`: ``run("...", image="python:3.12-slim")``.
 
     Raises:
         BaseException: The work's own error, or a PodtaskError.

@@ -21,6 +21,11 @@ VARIABLE_NAME = re.compile("[ -<>-~]+")
 GPU_SHARE = re.compile(r"(?P<whole>\d*)[.,](?P<part>\d*)|\d+/\d+|\d+[m%]", re.ASCII)
 DURATION = re.compile(r"^(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+(?:\.\d+)?)s)?$")
 DNS_LABEL = re.compile(r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$")
+# A comma between two packages, not one between two bounds of a version or between two extras.
+BETWEEN_PACKAGES = re.compile(r"\s*,\s*(?=[A-Za-z])(?![^\[]*\])")
+NOT_SEVERAL_PACKAGES = re.compile(r"[@/;\n]|^\s*-")  # an address, a path, a marker, lines, an option of pip
+NAMES_A_FILE = re.compile(r"(-r|-c|-e|--requirement|--constraint|--editable)\b")
+PIP_COMMENT = re.compile(r"(^|\s+)#.*$")
 
 
 def parse_bool(given: Any) -> bool:
@@ -98,18 +103,49 @@ def parse_lines(given: Any) -> tuple[str, ...]:
     """
     parsed: list[str] = []
     for each in parse_strings(given):
-        if not each.endswith(".txt"):
-            parsed.append(each)
-            continue
-        try:
-            read = Path(each).expanduser().read_text().splitlines()
-        except (OSError, UnicodeDecodeError) as error:
-            raise InputError(
-                f"Cannot read {each}: {error}",
-                "Give the path of a text file, or a constraint such as numpy<2.",
-            ) from None
-        parsed += [line for line in (part.partition("#")[0].strip() for part in read) if line]
+        parsed += _read_lines(each) if each.endswith(".txt") else [each]
     return tuple(parsed)
+
+
+def parse_packages(given: Any) -> tuple[str, ...]:
+    """Return the packages of texts like ``a,b>=1,<2`` and of requirements files (``.txt``).
+
+    Raises:
+        InputError: The value is not a string or a list of strings, a file cannot be read, or it names another file,
+            which the pod does not have.
+    """
+    parsed: list[str] = []
+    for each in parse_strings(given):
+        if not each.endswith(".txt") or "://" in each:
+            parsed += (
+                [each] if NOT_SEVERAL_PACKAGES.search(each) else BETWEEN_PACKAGES.split(each.strip(", "))
+            )
+            continue
+        for line in _read_lines(each):
+            if NAMES_A_FILE.match(line):
+                raise InputError(
+                    f"{each} has the line {line!r}, and the pod does not have that file.",
+                    "Give each file on its own: --requirements FILE --constraint FILE.",
+                )
+            parsed.append(line)
+    return tuple(parsed)
+
+
+def _read_lines(file: str) -> list[str]:
+    """Return the lines of a requirements or constraints file, without comments.
+
+    Raises:
+        InputError: The file cannot be read.
+    """
+    try:
+        text = Path(file).expanduser().read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(
+            f"Cannot read {file}: {error}",
+            "Give the path of a text file, or a package such as numpy<2.",
+        ) from None
+    lines = (PIP_COMMENT.sub("", line).strip() for line in text.replace("\\\n", " ").splitlines())
+    return [line for line in lines if line]
 
 
 def parse_seconds(text: Any) -> float:
@@ -229,11 +265,13 @@ def parse_count(text: Any) -> int:
 
 
 def parse_gpus(given: Any) -> int:
-    """Return a number of GPUs.
+    """Return a number of GPUs; 0 for none, also if the template requests some.
 
     Raises:
-        InputError: The value is not a positive whole number; a share of a GPU gets a hint of its own.
+        InputError: The value is not a whole number; a share of a GPU gets a hint of its own.
     """
+    if str(given).strip() == "0":
+        return 0
     share = GPU_SHARE.fullmatch(str(given).strip())
     if share is None or isinstance(given, bool):
         return parse_count(given)

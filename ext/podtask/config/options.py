@@ -21,6 +21,7 @@ from .option_types import (
     parse_lines,
     parse_names,
     parse_namespace,
+    parse_packages,
     parse_seconds,
     parse_strings,
     parse_task_name,
@@ -102,10 +103,10 @@ class RunOptions:
     )
     pip: tuple[str, ...] = option(
         (),
-        "--pip",
-        "package to install before the cell starts, in addition to those in the image",
-        parse_strings,
-        "SPEC",
+        "--requirements --pip",
+        "packages to install before the cell starts, in addition to those in the image: a,b>=1 or a requirements file",
+        parse_packages,
+        "SPEC|FILE",
         many=True,
     )
     index_url: str | None = option(None, "--index-url", "package index for --pip", str, "URL", secret=True)
@@ -139,7 +140,9 @@ class RunOptions:
         "NAME=QUANTITY,...",
         many=True,
     )
-    gpu: int | None = option(None, "--gpu", "number of GPUs", parse_gpus, "N")
+    gpu: int | None = option(
+        None, "--gpu", "number of GPUs; 0: none, also if the template has some", parse_gpus, "N"
+    )
     gpu_key: str = option("nvidia.com/gpu", "--gpu-key", "resource name of the GPUs", str, "KEY")
     shm: str | None = option(
         None, "--shm", "size of the shared memory (/dev/shm); it counts as memory", parse_memory, "QUANTITY"

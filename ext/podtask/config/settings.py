@@ -104,6 +104,8 @@ def _project_refusal(name: str, value: object, project: Path) -> str:
     if name in ("pip", "constraint") and any(line.startswith("-") for line in lines):
         return "set options of pip, such as a package index"
     files = [Path(text).expanduser().resolve() for text in texts if text.endswith(".txt")]
+    if name == "pip" and files:
+        return "send a requirements file"
     if name == "constraint" and not all(each.is_relative_to(project) for each in files):
         return "send a file outside its folder"
     if name == "env" and any("=" not in text for text in texts):

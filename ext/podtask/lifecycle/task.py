@@ -13,7 +13,9 @@ import sys
 import threading
 import time
 import weakref
+from collections import deque
 from collections.abc import Callable, Generator, Mapping
+from dataclasses import dataclass
 from html import escape
 from typing import Any, NoReturn
 
@@ -39,6 +41,34 @@ MAX_SHOWN_BYTES = 64 << 10
 
 _tasks: weakref.WeakSet[Task] = weakref.WeakSet()  # all handles of this process
 _tasks_lock = threading.Lock()  # any thread may submit a cell
+MAX_ENDED_TASKS = 50
+MAX_ENDED_OUTPUT_BYTES = 256 << 10  # of each
+
+
+@dataclass(frozen=True)
+class EndedTask:
+    """What this kernel still knows of a task that has ended, although nothing refers to its handle.
+
+    Args:
+        name: Name of the pod.
+        alias: The name given with ``--name``, or the pod's name.
+        status: How it has ended.
+        seconds: Its duration in seconds.
+        ended: When it has ended, in seconds of ``time.monotonic``.
+        local: Whether it ran on this machine.
+        output: The end of its output.
+    """
+
+    name: str
+    alias: str
+    status: str
+    seconds: float
+    ended: float
+    local: bool
+    output: bytes
+
+
+_ended_tasks: deque[EndedTask] = deque(maxlen=MAX_ENDED_TASKS)
 
 
 class Task(concurrent.futures.Future[Any]):
@@ -63,6 +93,18 @@ class Task(concurrent.futures.Future[Any]):
 
     def _complete_future(self, outcome: Outcome) -> None:
         """Set the future's result or exception, for ``as_completed`` and others that wait for futures."""
+        output = self.update_log.output(MAX_ENDED_OUTPUT_BYTES)
+        _ended_tasks.append(
+            EndedTask(
+                self.name,
+                self.called,
+                outcome.status,
+                self.seconds,
+                time.monotonic(),
+                self.local,
+                output,
+            )
+        )
         for ended in list(self._waiting):
             ended.set()
         error = self._failure(outcome)
@@ -519,6 +561,20 @@ def all_handles() -> list[Task]:
     """Return the handles of this process, also of tasks that have ended."""
     with _tasks_lock:
         return list(_tasks)
+
+
+def ended_tasks() -> list[EndedTask]:
+    """Return the last tasks of this kernel that have ended, the newest first."""
+    return list(reversed(_ended_tasks))
+
+
+def find_ended_task(name: str) -> EndedTask | None:
+    """Return the newest ended task of this kernel with a name; None if there is none.
+
+    Args:
+        name: Name of the pod, or the name given with ``--name``.
+    """
+    return next((each for each in ended_tasks() if name in (each.name, each.alias)), None)
 
 
 def find_running_task(name: str, given: Mapping[str, Any]) -> Task | None:

@@ -16,6 +16,7 @@ from ..config.options import RunOptions
 from ..config.quantities import find_meaning
 from ..errors import did_you_mean
 from ..runner.safe_text import safe_text
+from .familiar_words import OPTIONS
 
 DESCRIPTION = """\
 Run this cell in a Kubernetes pod. Output and results come back as if the kernel had run the cell.
@@ -50,6 +51,8 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "sessions": ("session", "theirs", "fresh", "idle", "replace_session"),
 }
 LIST_OPTIONS = "Run %%podtask? to list all options."
+# As kubectl has it: --dry-run asks the API server in both cases, if there is one.
+DRY_RUNS = ("--dry-run=client", "--dry-run=server")
 LONG_FLAG = re.compile(r"--[a-z][a-z-]+")
 # A message of argparse about one flag.
 FLAG_ERROR = re.compile(r"argument (\S+): (?:expected one|ignored explicit) argument.*")
@@ -106,6 +109,7 @@ def parse_options(
     Raises:
         UsageError: A word is not an option, an option has no value, or the command does not take the option.
     """
+    words = ["--dry-run" if word in DRY_RUNS else word for word in words]
     known, unknown = make_parser(magic).parse_known_args(words)
     fields = fields_by_flag()
     if unknown:
@@ -136,6 +140,8 @@ def _describe_unknown(word: str, words: list[str], flags: Collection[str], usage
         names = ",".join(part.strip(",") for part in [*before[before.index(last_flag) + 1 :], word])
         return f"{word!r} is separated from the names of {last_flag} by a space.\nWrite them without spaces: {last_flag} {names}"
     flag = word.partition("=")[0]
+    if flag in OPTIONS and flag not in flags and usage == LIST_OPTIONS:
+        return f"unknown option {flag!r}.\n{OPTIONS[flag]}"
     begun = sorted({each for each in flags if flag.startswith("--") and each.startswith(flag)})
     meant = f" Did you mean {' or '.join(map(repr, begun))}?" if begun else did_you_mean(flag, flags)
     return f"unknown option {flag!r}.{meant}\n{usage}"

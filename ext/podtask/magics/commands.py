@@ -6,7 +6,8 @@ import contextlib
 import dataclasses
 import shlex
 import textwrap
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,7 @@ from IPython.core.error import UsageError
 from ..errors import did_you_mean
 from ..interrupts import InterruptGuard
 from ..runner.safe_text import safe_text
+from . import familiar_words
 from .current_session import CurrentSession
 
 if TYPE_CHECKING:
@@ -24,10 +26,14 @@ if TYPE_CHECKING:
 
 
 CELL_MAGIC = "%%podtask"
+# Option of `rbac` -> kind of the subject of a RoleBinding.
+SUBJECT_KINDS = {"--user": "User", "--group": "Group", "--service-account": "ServiceAccount"}
+DEFAULT_ORIGIN = "default"  # of a setting that nobody has set
 HELP_FLAGS = {"-h", "--help"}
 HELP_WORDS = {"help", *HELP_FLAGS}
 OPTIONS_OF_ONE_CELL = ("session", "name", "detach", "dry_run")  # `%podtask in` does not take them
 LINE_CHARS, LEFT_CHARS = 100, 34  # of the help
+MAX_ENDED_LINES, MAX_LAST_LINE_CHARS = 10, 60
 # The commands by topic, with the arguments of an example.
 GROUPS: dict[str, dict[str, str]] = {
     "Tasks": {
@@ -99,6 +105,8 @@ def run(state: ShellState, line: str) -> None:
     if name in HELP_WORDS:
         print(_help(words[0] if words else ""))
         return
+    if name in familiar_words.COMMANDS:
+        raise UsageError(f"%podtask: unknown command {name!r}. {familiar_words.COMMANDS[name]}")
     if name not in COMMANDS:
         raise UsageError(f"%podtask: unknown command {name!r}.{did_you_mean(name, COMMANDS)}\n{usage()}")
     if HELP_FLAGS & set(words):
@@ -137,6 +145,8 @@ def _help(topic: str) -> str:
         from .arguments import make_parser  # start-up cost
 
         return str(make_parser().format_help())
+    if topic in familiar_words.COMMANDS:
+        return familiar_words.COMMANDS[topic]
     if topic not in COMMANDS:
         raise UsageError(f"%podtask help: unknown command {topic!r}.{did_you_mean(topic, COMMANDS)}")
     example = next(examples[topic] for examples in GROUPS.values() if topic in examples)
@@ -218,21 +228,64 @@ def config(state: ShellState, words: list[str]) -> None:
         folder = " ".join(words[1:]).strip("\"'")
         print(safe_text(f"Trusted: {folder} (kept in {files.trust_folder(Path(folder))})"))
         return
+    settings = all_settings()
+    print("Cells run in")
+    _print_table([(f"  {part}", value) for part, value in _effective_place()])
     rows = [(files.TRUSTED_FOLDERS, str(each), str(files.user_file())) for each in files.trusted_folders()]
-    for name, setting in all_settings().items():
-        value = setting.value
+    for name, setting in settings.items():
+        value = _shown_setting(name, setting.value)
         if name == "env":  # values may be secrets
-            value = ", ".join(key for key, _ in parse_env(value))
-        rows.append((name, "-" if value in (None, "", ()) else str(value), setting.origin))
+            value = ", ".join(key for key, _ in parse_env(setting.value))
+        rows.append((name, value or "-", setting.origin))
     rows += [(name, "(not shown)", origin) for name, origin in read_notification_settings().origins.items()]
     if session_template() is not None:
         rows = [
             row if row[0] != "template" else ("template", "(this session's)", "%podtask use") for row in rows
         ]
-    _print_table(rows)
+    chosen = [row for row in rows if row[2] != DEFAULT_ORIGIN]
+    defaults = [(name, value) for name, value, origin in rows if origin == DEFAULT_ORIGIN and value != "-"]
+    unset = [name for name, value, origin in rows if origin == DEFAULT_ORIGIN and value == "-"]
+    if chosen:
+        print("\nSettings, and where each is from")
+        _print_table([(f"  {name}", *rest) for name, *rest in chosen])
+    print("\nDefaults")
+    _print_table([(f"  {name}", value) for name, value in defaults])
+    print("\nNot set")
+    print(textwrap.fill(", ".join(unset), LINE_CHARS, initial_indent="  ", subsequent_indent="  "))
     saved_templates()  # finds those that are ignored
     for line in files.ignored_files():
         print(safe_text(line))
+
+
+def _effective_place() -> list[tuple[str, str]]:
+    """Return the context and the namespace of the next cell, or that it runs on this machine."""
+    from ..api.resolve import merge_options  # start-up cost
+    from ..cluster.namespace import open_namespace
+    from ..errors import PodtaskError
+    from ..event_loop import loop
+
+    options = merge_options({})
+    if options.local:
+        return [("a process on this machine", "(local)")]
+    try:
+        ns = loop().run(open_namespace(options.context, options.namespace))
+    except PodtaskError as error:
+        return [("no cluster", error.message)]
+    return [("context", ns.context), ("namespace", ns.name)]
+
+
+def _shown_setting(name: str, value: object) -> str:
+    """Return the value of a setting in words: durations with units, yes for a flag; empty if it has no value."""
+    from ..config.options import RunOptions  # start-up cost
+    from ..runner.durations import duration
+
+    if value in (None, "", (), False):
+        return ""
+    value = getattr(RunOptions.of(**{name: value}), name)  # a variable has text, such as 5400 or 1h30m
+    if value is True:
+        return "yes"
+    metavar = RunOptions.__dataclass_fields__[name].metadata["metavar"]
+    return duration(value) if metavar == "TIME" and isinstance(value, (int, float)) else str(value)
 
 
 def names(state: ShellState, words: list[str]) -> None:
@@ -315,7 +368,7 @@ def end(state: ShellState, words: list[str]) -> None:
 
 
 def list_tasks(state: ShellState, words: list[str]) -> None:
-    """%podtask list [-n NAMESPACE]: list the tasks of the namespace, with state, age and last line; and the sessions of this kernel."""
+    """%podtask list [-n NAMESPACE]: list the tasks of the namespace, with state, age and last line; and the sessions and ended tasks of this kernel."""
     from IPython.display import display  # start-up cost, as the others
 
     from ..event_loop import loop
@@ -323,8 +376,13 @@ def list_tasks(state: ShellState, words: list[str]) -> None:
     from ..manage import task_list
 
     _print_sessions()
-    tasks = loop().run(task_list.list_tasks(_parse_options(words, list_tasks)))
-    display(tasks)
+    listed: set[str] = set()
+    try:
+        tasks = loop().run(task_list.list_tasks(_parse_options(words, list_tasks)))
+        listed = {row.pod.name for row in tasks}
+        display(tasks)
+    finally:
+        _print_ended_tasks(listed)
     running = [task.location["namespace"] for task in all_handles() if not task.done() and not task.local]
     for namespace in sorted({each for each in running if each} - {tasks.namespace}):
         print(
@@ -346,6 +404,26 @@ def _print_sessions() -> None:
         print()
 
 
+def _print_ended_tasks(listed: Collection[str]) -> None:
+    """Print the tasks of this kernel that have ended, without those whose pods are in the list above."""
+    from ..lifecycle.task import ended_tasks  # start-up cost
+    from ..runner.durations import duration, exact_duration
+
+    ended = [each for each in ended_tasks() if each.name not in listed][:MAX_ENDED_LINES]
+    if ended:
+        now = time.monotonic()
+        rows = [("ended in this notebook", "state", "took", "ended", "last line")]
+        for each in ended:
+            lines = each.output.decode("utf-8", "replace").split("\n")
+            last_line = next((line.strip() for line in reversed(lines) if line.strip()), "")
+            ago = f"{duration(now - each.ended)} ago"
+            rows.append(
+                (each.alias, each.status, exact_duration(each.seconds), ago, last_line[:MAX_LAST_LINE_CHARS])
+            )
+        print()
+        _print_table(rows)
+
+
 def attach(state: ShellState, words: list[str]) -> None:
     """%podtask attach NAME [--trust] [--results plain] [-n NAMESPACE]: follow a task again: its output so far, then live output, then its values; --trust unpickles the values of a task that is not yours, --results plain unpickles none."""
     name, rest = _split_name([word for word in words if word != "--trust"], attach)
@@ -360,13 +438,28 @@ def attach(state: ShellState, words: list[str]) -> None:
 
 
 def logs(state: ShellState, words: list[str]) -> None:
-    """%podtask logs NAME [CONTAINER] [-n NAMESPACE]: print the log of a container, by default of the cell's."""
+    """%podtask logs NAME [CONTAINER] [-n NAMESPACE]: print the log of a container, by default of the cell's; of an ended task of this notebook, its output."""
     name, rest = _split_name(words, logs)
     container, rest = (rest[0], rest[1:]) if rest and not rest[0].startswith("-") else (None, rest)
-    from ..event_loop import loop  # start-up cost
+    options = _parse_options(rest, logs)
+    from ..errors import PodtaskError  # start-up cost
+    from ..event_loop import loop
+    from ..lifecycle.task import find_ended_task, find_running_task
     from ..manage import operations
 
-    text = loop().run(operations.read_log(name, container, _parse_options(rest, logs)))
+    running = find_running_task(name, _given_options(rest, logs))
+    ended = find_ended_task(name) if container is None else None
+    if running is not None and running.local:
+        text = running.logs(container)
+    elif ended is not None and ended.local:
+        text = ended.output.decode("utf-8", "replace")
+    else:
+        try:
+            text = loop().run(operations.read_log(name, container, options))
+        except PodtaskError:  # its pod was deleted when its values had arrived
+            if ended is None:
+                raise
+            text = ended.output.decode("utf-8", "replace")
     print(text, end="" if text.endswith("\n") else "\n")
 
 
@@ -477,12 +570,22 @@ def doctor(state: ShellState, words: list[str]) -> None:
 
 
 def rbac(state: ShellState, words: list[str]) -> None:
-    """%podtask rbac [-n NAME]: print the smallest Role that cells need."""
-    from ..template.yaml_writer import dump_yaml  # start-up cost
-    from .doctor import role
+    """%podtask rbac [-n NAMESPACE] [--user NAME | --group NAME | --service-account NAME]: print the smallest Role that cells need, and a RoleBinding for you or for the given subject, to apply with kubectl apply -f."""
+    kind, subject, rest = None, "", words
+    for flag, given_kind in SUBJECT_KINDS.items():
+        if flag in words[:-1]:
+            index = words.index(flag)
+            kind, subject, rest = given_kind, words[index + 1], words[:index] + words[index + 2 :]
+            break
+    from ..event_loop import loop  # start-up cost
+    from ..template.yaml_writer import dump_yaml
+    from .rbac import manifests, read_place
 
-    namespace = _parse_options(words, rbac).namespace
-    print(dump_yaml(role(namespace or "default")), end="")
+    options = _parse_options(rest, rbac)
+    namespace, username, comment = loop().run(read_place(options))
+    objects = manifests(namespace, kind, subject) if kind else manifests(namespace, "User", username)
+    print(safe_text(comment), end="")
+    print("---\n".join(map(dump_yaml, objects)), end="")
 
 
 def verbose(state: ShellState, words: list[str]) -> None:

@@ -6,9 +6,13 @@ the names that are known already. After an error it offers nothing, because runn
 
 from __future__ import annotations
 
+import glob
 import itertools
+import os
 import re
+import shlex
 from collections.abc import Callable, Iterable, Mapping
+from types import ModuleType
 from typing import Any
 
 from IPython.core.completer import CompletionContext, SimpleCompletion, context_matcher
@@ -34,35 +38,52 @@ QUOTED_NAMES = [
     (kind, re.compile(rf"(?:{before})\s*[\"'](?P<prefix>[^\"'\s]*)$"))
     for kind, before in CODE_BEFORE_QUOTE.items()
 ]
+# Option -> endings of the files that it takes.
+FILE_SUFFIXES = {"template": (".yaml", ".yml"), "pip": (".txt",), "constraint": (".txt",)}
+# A name that a cell assigns at the beginning of a line; an import or a definition in it is rarely brought back.
+ASSIGNED = re.compile(r"^[ \t]*([A-Za-z_]\w*)[ \t]*(?::[^=\n]*)?=(?!=)", re.MULTILINE)
+IPYTHON_NAMES = {"In", "Out", "exit", "quit", "get_ipython", "open"}
 TEMPLATE_COMMANDS = ("use", "save")
 SESSION_COMMANDS = ("in", "names", "extend", "end")
 TASK_COMMANDS = ("attach", "logs", "shell", "cancel", "delete")
 
 
-def make_matcher(variables: Mapping[str, Any]) -> Callable[[CompletionContext], dict[str, Any]]:
-    """Return the matcher for a shell.
-
-    Args:
-        variables: Variables of the notebook.
-    """
+def make_matcher(shell: Any) -> Callable[[CompletionContext], dict[str, Any]]:
+    """Return the matcher for an IPython shell."""
 
     @context_matcher(identifier="podtask", priority=100)
     def complete(context: CompletionContext) -> dict[str, Any]:
+        line = context.line_with_cursor[: context.cursor_position]
         try:
-            prefix, candidates = _candidates(context, variables)
+            prefix, candidates = _candidates(context, shell.user_ns, _typed_cells(shell))
         except PodtaskError:  # for example, a setting is wrong
-            prefix, candidates = "", []
-        offered = [
-            SimpleCompletion(text=each, type="param") for each in candidates if each.startswith(prefix)
-        ]
+            prefix, candidates = line.split(" ")[-1], []
+        texts = dict.fromkeys(each for each in candidates if each.startswith(prefix))
+        if not texts and MAGIC_LINE.match(line):
+            texts = {prefix: None}  # what was typed stays: no Python keyword has a meaning here
+        offered = [SimpleCompletion(text=each, type="param") for each in texts]
         # Suppress the files and Python names of other matchers if there is something to offer.
         return {"completions": offered, "matched_fragment": prefix, "suppress": bool(offered)}
 
     return complete  # type: ignore[no-any-return]  # IPython's decorator is not typed
 
 
-def _candidates(context: CompletionContext, variables: Mapping[str, Any]) -> tuple[str, Iterable[str]]:
-    """Return the typed prefix and the words that complete it."""
+def _typed_cells(shell: Any) -> list[str]:
+    """Return the cells that were run in this kernel, the newest first."""
+    history = shell.history_manager
+    return list(reversed(history.input_hist_raw)) if history is not None else []
+
+
+def _candidates(
+    context: CompletionContext, variables: Mapping[str, Any], cells: list[str]
+) -> tuple[str, Iterable[str]]:
+    """Return the typed prefix and the words that complete it.
+
+    Args:
+        context: The text and the cursor.
+        variables: Variables of the notebook.
+        cells: The cells that were run, the newest first.
+    """
     line = context.line_with_cursor[: context.cursor_position]
     magic = MAGIC_LINE.match(line)
     if magic is None:
@@ -77,12 +98,64 @@ def _candidates(context: CompletionContext, variables: Mapping[str, Any]) -> tup
             return prefix, _words_of_command(words, variables)
         words = words[2:]  # the flags are those of a cell
     fields = fields_by_flag()
+    flag = ""
     if prefix.startswith("--") and "=" in prefix:
         flag, _, prefix = prefix.partition("=")
-        return prefix, _values_of_flag(flag, variables, words)
-    if words and words[-1] in fields and not fields[words[-1]].metadata.get("flag"):
-        return prefix, _values_of_flag(words[-1], variables, words)
-    return prefix, [flag for flag in fields if flag.startswith("--") or prefix == flag]
+    elif words and words[-1] in fields and not fields[words[-1]].metadata.get("flag"):
+        flag = words[-1]
+    if not flag:
+        return prefix, [each for each in fields if each.startswith("--") or prefix == each]
+    if flag in fields and fields[flag].metadata["metavar"] == "NAMES":
+        prefix = prefix.rpartition(",")[2]
+        below = context.full_text.partition("\n")[2]
+        return prefix, _variable_names(fields[flag].name, variables, below)
+    return prefix, [*_values_of_flag(flag, variables, words), *_files(flag, prefix), *_used(flag, cells)]
+
+
+def _variable_names(option: str, variables: Mapping[str, Any], cell: str) -> list[str]:
+    """Return the names that ``-i`` or ``-o`` may mean: variables of the notebook, and what the cell sets."""
+    own = [
+        name
+        for name, value in variables.items()
+        if not name.startswith("_") and name not in IPYTHON_NAMES and not isinstance(value, ModuleType)
+    ]
+    if option != "outputs":
+        return own
+    return [*dict.fromkeys(ASSIGNED.findall(cell)), *own, "auto"]
+
+
+def _files(flag: str, prefix: str) -> list[str]:
+    """Return the files and folders that begin with the prefix, for an option that takes a file."""
+    suffixes = FILE_SUFFIXES.get(fields_by_flag()[flag].name, ()) if flag in fields_by_flag() else ()
+    if not suffixes or not prefix:
+        return []
+    found = sorted(glob.glob(glob.escape(prefix) + "*"))
+    return [
+        each + "/" if os.path.isdir(each) else each
+        for each in found
+        if os.path.isdir(each) or each.endswith(suffixes)
+    ]
+
+
+def _used(flag: str, cells: list[str]) -> list[str]:
+    """Return the values of an option in the cells of this notebook, the newest first."""
+    fields = fields_by_flag()
+    if flag not in fields or fields[flag].metadata.get("secret"):
+        return []
+    name, found = fields[flag].name, []
+    for cell in cells:
+        first = cell.partition("\n")[0]
+        if not first.startswith("%%podtask"):
+            continue
+        try:
+            words = shlex.split(first)
+        except ValueError:  # open quotes: the cell was refused
+            continue
+        for word, following in itertools.pairwise([*words, ""]):
+            typed, equals, value = word.partition("=")
+            if typed in fields and fields[typed].name == name and (equals or following):
+                found.append(value if equals else following)
+    return found
 
 
 def _words_of_command(words: list[str], variables: Mapping[str, Any]) -> Iterable[str]:
@@ -107,11 +180,23 @@ def _values_of_flag(flag: str, variables: Mapping[str, Any], words: list[str]) -
     if field is None:
         return []
     metavar = str(field.metadata["metavar"])
-    if "|" in metavar:
+    if "|" in metavar and metavar.islower():  # words to choose from
         return metavar.split("|")
+    if field.name == "image":
+        return _template_images(variables)
     if field.name == "primary":
         return _container_names(variables, words)
     return _names_of(field.name, variables, words)
+
+
+def _template_images(variables: Mapping[str, Any]) -> list[str]:
+    """Return the images of the containers of the notebook's templates."""
+    from ..api.resolve import find_template, merge_options  # start-up cost
+    from ..template.store import notebook_templates
+
+    templates = [find_template(name, variables, merge_options({})) for name in notebook_templates(variables)]
+    containers = [each for template in templates for each in template.to_dict()["spec"]["containers"]]
+    return [str(each["image"]) for each in containers if each.get("image")]
 
 
 def _container_names(variables: Mapping[str, Any], words: list[str]) -> Iterable[str]:

@@ -13,7 +13,7 @@ from ..diagnosis.queueing import QUEUE_LABEL
 from ..errors import InputError
 from ..runner.bundle import MINOR, boot_program
 from ..runner.protocol import PROTOCOL_VERSION
-from ..template.gpus import set_gpus
+from ..template.gpus import remove_gpus, set_gpus
 from ..template.pod_document import DEFAULT_CONTAINER
 from ..template.restricted import give_scratch, restrict
 from ..template.shared_memory import MOUNT_PATH, is_shared_memory_mounted, mount_shared_memory
@@ -227,7 +227,9 @@ def _set_resources(spec: dict[str, Any], primary: dict[str, Any], options: RunOp
     resources = {**resources, **{name: part for name, part in merged.items() if part}}
     if resources:
         primary["resources"] = resources
-    if options.gpu:
+    if options.gpu == 0:
+        remove_gpus(primary, options.gpu_key)
+    elif options.gpu:
         set_gpus(spec, primary, options.gpu_key, options.gpu)
     if options.gpu or options.shm:
         _set_shared_memory(spec, primary, options.shm)

@@ -21,3 +21,15 @@ def set_gpus(spec: dict[str, Any], container: dict[str, Any], key: str, count: i
     tolerations = spec.setdefault("tolerations", [])
     if not any(toleration.get("key") == key for toleration in tolerations):
         tolerations.append({"key": key, "operator": "Exists", "effect": "NoSchedule"})
+
+
+def remove_gpus(container: dict[str, Any], key: str) -> None:
+    """Remove the GPUs that a template requests for a container; ``--gpu 0`` runs a cell of it without them.
+
+    Args:
+        container: Container of the pod; changed in place.
+        key: Resource name of the GPUs.
+    """
+    for amounts in container.get("resources", {}).values():
+        if isinstance(amounts, dict):  # claims are a list
+            amounts.pop(key, None)

@@ -257,7 +257,7 @@ def test_unknown_option_lists_the_known_ones() -> None:
         ("--limits", {"limits": "memory=8"}),
         ("--limits", {"limits": "=2"}),
         ("--limits", {"limits": 2}),
-        ("--gpu", {"gpu": 0}),
+        ("--gpu", {"gpu": -1}),
         ("--namespace", {"namespace": "A"}),
         ("--timeout", {"timeout": "soon"}),
         ("--start-timeout", {"start_timeout": 0}),
