@@ -24,11 +24,13 @@ if TYPE_CHECKING:
     from .config.options import RunOptions as RunOptions
     from .errors import ClusterError as ClusterError
     from .errors import InputError as InputError
+    from .errors import Lost as Lost
     from .errors import PodtaskError as PodtaskError
     from .errors import StartError as StartError
     from .errors import TaskError as TaskError
     from .errors import TaskTimeout as TaskTimeout
     from .lifecycle.task import Task as Task
+    from .maps.map_task import MapTask as MapTask
     from .runner.podtask_stub import wait_for as wait_for
     from .template.template import PodTemplate as PodTemplate
 
@@ -38,6 +40,7 @@ PUBLIC = {
     "RunOptions": "config.options",
     "PodTemplate": "template.template",
     "Task": "lifecycle.task",
+    "MapTask": "maps.map_task",
     "attach": "api.attach",
     "load": "api.load",
     "render": "api.submit",
@@ -53,6 +56,7 @@ PUBLIC = {
     "StartError": "errors",
     "TaskError": "errors",
     "TaskTimeout": "errors",
+    "Lost": "errors",
 }
 
 

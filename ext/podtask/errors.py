@@ -9,6 +9,7 @@
   · StartError                the pod was created, but the cell cannot start
   · TaskError                 the task ended without a result: it was killed, deleted or lost
     - TaskTimeout             the task, or waiting for it, took longer than allowed
+    - Lost                    an item of a map was lost with its worker
 
 The message says what is wrong and where, and the hint says what to do next. A notebook shows both
 without a traceback, because podtask's own frames do not help the user to fix the mistake.
@@ -90,6 +91,10 @@ class TaskError(PodtaskError):
 
 class TaskTimeout(TaskError, TimeoutError):
     """The task, or waiting for it, took longer than allowed."""
+
+
+class Lost(TaskError):
+    """An item of a map was lost with its worker: it may have run, and has no result."""
 
 
 @dataclass(frozen=True)

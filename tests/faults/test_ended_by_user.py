@@ -151,7 +151,7 @@ WAYS = {
     "stop while running": Way((f"%%podtask\n{ENDLESS}",), "up\n", own="signal.pause()", has_line=True),
     "stop twice": Way((f"%%podtask\n{STUBBORN}",), "up\n", DELETED, presses=2, has_line=True),
     "stop a function": Way(("endless()",), "up\n", own="signal.pause()", has_line=True),
-    "stop a map": Way(("each.map([1])",), "0 · running", r"stopped; 0 of 1 calls had succeeded\."),
+    "stop a map": Way(("each.map([1])",), "0 of 1 done · 1 worker", r"stopped; 0 of 1 calls had succeeded\."),
     "interrupt a wait": Way((DETACHED, "train.wait()"), "waits\n", WAITING_STOPPED),
     "interrupt a wait for the result": Way((DETACHED, "train.result()"), "waits\n", WAITING_STOPPED),
     "cancel by the handle": Way(

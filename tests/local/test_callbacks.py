@@ -13,12 +13,12 @@ from typing import Any, NoReturn
 
 import podtask
 import pytest
-from podtask.api.decorator import TaskFunction
 from podtask.backends.base import Phase
 from podtask.display import background
 from podtask.display.background import DetachedTasks
 from podtask.errors import InputError
 from podtask.frontend import Status
+from podtask.lifecycle.task import all_handles
 from podtask.lifecycle.updates import Update
 from podtask.runner import protocol
 
@@ -186,20 +186,13 @@ def test_detached_tasks_are_shown_after_a_failure_and_cost_nothing_after_their_e
 
 
 @pytest.mark.fault(99)
-def test_map_ends_what_it_has_sent(monkeypatch: pytest.MonkeyPatch) -> None:
-    """If a later call cannot be sent, map ends the earlier ones, and its error names the call and the argument."""
-    tasks: list[podtask.Task] = []
-    submit = TaskFunction.submit
-
-    def record(function: podtask.TaskFunction[..., Any], *args: Any) -> podtask.Task:
-        tasks.append(submit(function, *args))
-        return tasks[-1]
-
-    monkeypatch.setattr(TaskFunction, "submit", record)
+def test_map_sends_nothing_if_a_call_cannot_be_sent() -> None:
+    """If a call cannot be sent, map starts no worker, and its error names the call and the argument."""
+    before = all_handles()
     with pytest.raises(InputError) as caught:
         sleep.map([9999, 9999, threading.Lock()])
     assert caught.value.message.startswith("Call 3 of 3: The 1st argument of sleep (lock)")
-    assert [task.status for task in tasks] == ["cancelled", "cancelled"]
+    assert [task for task in all_handles() if task not in before] == []
 
 
 class Abrupt:

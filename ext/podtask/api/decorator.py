@@ -7,9 +7,20 @@ import types
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Generic, ParamSpec, TypeVar, overload
 
+from ..config.options import RunOptions
+from ..display.map_view import MapView
 from ..display.task_table import ParallelCalls
+from ..errors import InputError
 from ..interrupts import InterruptGuard
 from ..lifecycle.task import Task
+from ..maps.map_task import MapTask
+from ..maps.prepare_map import (
+    DEFAULT_WORKERS,
+    PreparedMap,
+    check_workers,
+    prepare_function_map,
+    runs_on_workers,
+)
 from ..pickling.exceptions import CallerFrames
 from ..pickling.function_call import FunctionCall
 from .resolve import check_options, resolve_options
@@ -75,15 +86,23 @@ class TaskFunction(Generic[P, R]):
         return self.__wrapped__(*args, **kwargs)
 
     def map(
-        self, *iterables: Iterable[Any], max_parallel: int = 32, return_exceptions: bool = False
+        self,
+        *iterables: Iterable[Any],
+        workers: int | None = None,
+        return_exceptions: bool = False,
+        max_parallel: int | None = None,
     ) -> list[Any]:
-        """Run the function once for each tuple of arguments, each in its own pod.
+        """Run the function once for each tuple of arguments, in workers that take one call after another.
+
+        The function is sent once to each worker. What a call changes in its worker, such as a global variable, the
+        next call in it finds. In a session, detached or in batch mode, each call is a task of its own.
 
         Args:
             iterables: Iterables of arguments, as for the built-in ``map``; the shortest one sets the number of calls.
-            max_parallel: Number of pods that run at the same time.
+            workers: Number of pods that run at the same time, 64 at most.
             return_exceptions: Whether to return an error in place of a result. If not, the first error
                 cancels all other calls.
+            max_parallel: The old name of ``workers``.
 
         Returns:
             The results, in the order of the arguments.
@@ -94,10 +113,51 @@ class TaskFunction(Generic[P, R]):
         """
         with CallerFrames(), InterruptGuard(NOTHING_SENT) as guard:
             all_args = list(zip(*iterables, strict=False))
+            size = _check_workers(workers, max_parallel)
+            options = resolve_options(self._given)
+            if runs_on_workers(options):
+                prepared = self._prepare_map(all_args, options, size)
+                if not all_args:
+                    return []
+                guard.hold()
+                return MapView(MapTask(prepared, not return_exceptions)).follow(return_exceptions, guard)
             for args in all_args:
                 FunctionCall(self.__wrapped__, args, {}).check()
             calls = [functools.partial(self.submit, *args) for args in all_args]
-            return ParallelCalls(calls, max_parallel).follow(return_exceptions, guard)
+            return ParallelCalls(calls, size).follow(return_exceptions, guard)
+
+    def submit_map(
+        self,
+        *iterables: Iterable[Any],
+        workers: int | None = None,
+        first_error: bool = False,
+    ) -> MapTask:
+        """Run the function once for each tuple of arguments, like :meth:`map`, and return the map's handle at once.
+
+        Args:
+            iterables: Iterables of arguments, as for the built-in ``map``; the shortest one sets the number of calls.
+            workers: Number of pods that run at the same time, 64 at most.
+            first_error: Whether the first error ends the map. If not, an error is the result of its call.
+
+        Raises:
+            InputError: An option, the template or an argument is wrong; nothing was sent.
+        """
+        with CallerFrames(), InterruptGuard(NOTHING_SENT) as guard:
+            all_args = list(zip(*iterables, strict=False))
+            options = resolve_options(self._given)
+            if not runs_on_workers(options):
+                raise InputError(
+                    "submit_map runs on workers, which need a connection and pickled results.",
+                    "Leave out session=, detach=, results='plain' and channel='batch', or use map().",
+                )
+            prepared = self._prepare_map(all_args, options, _check_workers(workers, None))
+            guard.hold()
+            started = MapTask(prepared, first_error)
+            guard.end_with(started.cancel_nowait, "stopped; the map is cancelled.")
+            return started
+
+    def _prepare_map(self, all_args: list[tuple[Any, ...]], options: RunOptions, workers: int) -> PreparedMap:
+        return prepare_function_map(self.__wrapped__, all_args, options, workers)
 
     def with_options(self, **options: Any) -> TaskFunction[P, R]:
         """Return the same function with other options.
@@ -132,6 +192,17 @@ def task(template: Any = None, **options: Any) -> Any:
         options = {"template": template, **options}
     check_options(options)
     return lambda function: TaskFunction(function, options)
+
+
+def _check_workers(workers: int | None, max_parallel: int | None) -> int:
+    """Return the number of workers of a map, which has an old name, too.
+
+    Raises:
+        InputError: It is not a whole number from 1 to 64.
+    """
+    if workers is None and max_parallel is not None:
+        return check_workers(max_parallel, "max_parallel")
+    return check_workers(DEFAULT_WORKERS if workers is None else workers)
 
 
 task.__module__ = "podtask"  # it is pickled by this name: a pod has no podtask.api

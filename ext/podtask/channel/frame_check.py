@@ -17,6 +17,7 @@ FIELDS: dict[int, dict[str, Any]] = {
     protocol.USAGE: {"cpu": NUMBER, "memory": int, "cpu_limit": NUMBER, "memory_limit": int},
     protocol.GAP: {"from": int, "to": int},
     protocol.NOTE: {"text": str},
+    protocol.ITEM_RESULT: {"k": int, "i": int, "seconds": NUMBER, "end": dict},
     protocol.STATE: {
         "step": str,
         "specs": list,
@@ -27,7 +28,7 @@ FIELDS: dict[int, dict[str, Any]] = {
         "notify": bool,
     },
 }
-OPTIONAL = {"specs", "pip", "seconds", "filename", "source", "notify", "cpu_limit", "memory_limit"}
+OPTIONAL = {"end", "specs", "pip", "seconds", "filename", "source", "notify", "cpu_limit", "memory_limit"}
 
 
 def check_frame(frame: protocol.Frame) -> None:

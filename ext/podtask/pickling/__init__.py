@@ -10,6 +10,7 @@ __all__ = [
     "hints",
     "inputs",
     "ipython_names",
+    "memory_maps",
     "missing_state",
     "outputs",
     "plain_values",

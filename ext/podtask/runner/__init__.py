@@ -14,6 +14,7 @@ __all__ = [
     "merging_unpickler",
     "notification",
     "pickler",
+    "plain_items",
     "podtask_stub",
     "protocol",
     "proxy_objects",

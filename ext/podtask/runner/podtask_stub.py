@@ -54,7 +54,9 @@ def plain(function: Any) -> Any:
     def local(*args: Any, **kwargs: Any) -> Any:
         return function(*args, **kwargs)
 
-    def calls(*iterables: Iterable[Any], max_parallel: int = 1, return_exceptions: bool = False) -> List[Any]:
+    def calls(
+        *iterables: Iterable[Any], workers: int = 1, return_exceptions: bool = False, max_parallel: int = 1
+    ) -> List[Any]:
         results: List[Any] = []
         for args in zip(*iterables):  # noqa: B905 -- Python 3.9 has no strict
             try:

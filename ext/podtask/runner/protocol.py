@@ -17,6 +17,7 @@ MAX_RECORD_BYTES = 2 << 20  # more than the largest frame
 TAG_BYTES = 16
 MAX_META = 1 << 20
 MAX_DATA = 512 << 10
+MAX_ITEM_BYTES = 1 << 30  # of one item of a map, and of its result
 MAX_DISPLAY_CHARS = 8 << 20  # of one MIME type of a display: a browser freezes on more
 
 # Exit codes of the runner. ``bundle.boot_program`` puts them into the text of ``boot.py``.
@@ -117,8 +118,8 @@ PLAIN_COLUMN_TYPES = (
 
 _json = json.JSONEncoder(separators=(",", ":")).encode  # json.dumps would create an encoder for each call
 
-# client -> runner
-ATTACH, RUN, FETCH, ACK, INTERRUPT, INPUT_REPLY, PING, EXTEND = range(1, 9)
+# client -> runner; the meta of ITEM is described in ``supervisor/items.py``
+ATTACH, RUN, FETCH, ACK, INTERRUPT, INPUT_REPLY, PING, EXTEND, ITEM = range(1, 10)
 # both ways
 BLOB, HAVE, CLOSE = range(16, 19)
 # runner -> client; the meta of USAGE is what UsageMeter.measure returns, with the name of the execution ("exec");
@@ -126,9 +127,9 @@ BLOB, HAVE, CLOSE = range(16, 19)
 HELLO, PONG, ERROR, LOG, USAGE, NOTE, SESSION = range(32, 39)
 # worker -> supervisor: how much of the values can be sent already
 VALUES = 48
-# runner -> client, spooled
-STATE, STREAM, DISPLAY, CLEAR_OUTPUT, INPUT_REQUEST, GAP, RESULT = range(64, 71)
-SPOOLED = range(STATE, RESULT + 1)
+# runner -> client, spooled; the meta of ITEM_RESULT is described in ``worker/items.py``
+STATE, STREAM, DISPLAY, CLEAR_OUTPUT, INPUT_REQUEST, GAP, RESULT, ITEM_RESULT = range(64, 72)
+SPOOLED = range(STATE, ITEM_RESULT + 1)
 
 
 class WireError(Exception):

@@ -39,6 +39,8 @@ class Execution:
     """
 
     stays = False  # whether the worker stays when the cell has ended
+    takes_items = False  # whether the worker is one of a map
+    received_items = 0  # how many items have arrived as a whole
 
     def __init__(
         self,
@@ -71,6 +73,9 @@ class Execution:
         worker = WorkerProcess(lambda worker: run_job(job, inputs, worker.pipes()), to_close)
         logger.debug("the worker has started: process %d", worker.pid)
         return worker, worker.results
+
+    def receive_item(self, frame: protocol.Frame) -> None:
+        """Do nothing: only the worker of a map takes items."""
 
     @property
     def is_running(self) -> bool:

@@ -35,6 +35,7 @@ MAX_SOURCE_CHARS = 256 << 10
 # Frames that only a client with the owner's secret may send; all others may follow and fetch.
 OWNER_KINDS = (
     *(protocol.BLOB, protocol.RUN, protocol.INTERRUPT, protocol.INPUT_REPLY, protocol.ACK, protocol.EXTEND),
+    protocol.ITEM,
 )
 NUMBER = (int, float)
 # What the supervisor needs of a run frame; the rest is for the worker, whose death it survives.
@@ -189,6 +190,8 @@ class Supervisor:
                 client.finish(protocol.encode(protocol.ERROR, {"code": "blob", "text": error}))
         elif frame.kind == protocol.INPUT_REPLY:
             self._reply(meta)
+        elif frame.kind == protocol.ITEM:
+            self._receive_item(frame)
         else:
             self._handle_command(client, frame.kind, meta)
 
@@ -282,7 +285,12 @@ class Supervisor:
             "python": sys.version.split()[0],
             "state": self.state,
             "executions": [
-                {"exec": name, "state": execution.state, "first_seq": execution.first_seq}
+                {
+                    "exec": name,
+                    "state": execution.state,
+                    "first_seq": execution.first_seq,
+                    "items": execution.received_items,
+                }
                 for name, execution in self._kept.items()
             ],
             "have": self._uploads.sizes(),
@@ -310,6 +318,13 @@ class Supervisor:
             self._waiting_jobs.append(meta)
             self._start_next()
         return error
+
+    def _receive_item(self, frame: protocol.Frame) -> None:
+        """Pass an item on to the worker of a map; free the frames that the client has."""
+        execution = self._running
+        if execution is not None and execution.name == frame.meta["exec"] and execution.takes_items:
+            execution.receive_item(frame)
+            self._spool.trim(min(int(frame.meta["have"]), self._spool.last))
 
     def _receive_inputs(self, execution: Execution) -> None:
         """Tell an execution what has arrived of its inputs, and the clients when it has all that it needs."""
@@ -374,6 +389,13 @@ class Supervisor:
 
     def _new_execution(self, job: Dict[str, Any], inputs: Optional[int], is_measured: bool) -> Execution:
         first_seq = self._spool.last + 1
+        if job.get("items"):
+            import_hooks.install(None)
+            # Start-up cost: few cells run in workers of maps.
+            from .items import MAX_SPOOL_BYTES, ItemExecution
+
+            self._spool.limit = MAX_SPOOL_BYTES
+            return ItemExecution(self._selector, job, inputs, self._own_files(), first_seq, is_measured)
         if not job.get("session"):
             return Execution(job, inputs, self._own_files(), first_seq, is_measured)
         # Start-up cost: most cells run without a session.
@@ -565,8 +587,9 @@ class Supervisor:
             return self._wait
         linger = float(execution.job["linger"])
         if execution.is_running:
-            # A notebook can find a pod again at any time, but not a local process.
-            return linger if execution.job.get("local") else FOREVER
+            # A notebook can find a pod again at any time, but not a local process. Only the notebook of a map has
+            # items for its workers.
+            return linger if execution.job.get("local") or execution.takes_items else FOREVER
         if execution.stop_reason == protocol.STATUS_TERMINATED:
             return min(linger, TERMINATING_LINGER_SECONDS)
         return linger
@@ -674,6 +697,8 @@ def _job_problem(job: Dict[str, Any]) -> str:
         isinstance(session.get(key, 0), NUMBER) for key in ("idle", "max", "number")
     ):
         return "session of the cell has another type"
+    if not isinstance(job.get("items") or {}, dict):
+        return "items of the cell has another type"
     times = [job["timeout"], job["linger"], job["grace"], *session.values()]
     return "" if all(seconds >= 0 for seconds in times) else "a time limit of the cell is not a number"
 

@@ -45,13 +45,14 @@ class WorkerPipes(NamedTuple):
     results: Tuple[IO[bytes], IO[bytes]]
 
 
-def main(job: Dict[str, Any], inputs_fd: Optional[int], pipes: WorkerPipes) -> int:
+def main(job: Dict[str, Any], inputs_fd: Optional[int], pipes: WorkerPipes, items: Any = None) -> int:
     """Run the job in this forked process; return its exit code.
 
     Args:
         job: Meta of the run frame.
         inputs_fd: Descriptor of the pickled inputs, which may still arrive; None if there are none.
         pipes: The pipes and files that it shares with the supervisor.
+        items: Socket that brings the items of a map; None if the cell runs once.
     """
     guard, writer, frontend = set_up(pipes)
     os.environ.update(job["env"])
@@ -60,7 +61,7 @@ def main(job: Dict[str, Any], inputs_fd: Optional[int], pipes: WorkerPipes) -> i
     arriving = (
         None if inputs_fd is None else inputs.InputFile(inputs_fd, job["inputs_size"], pipes.arrival_fd)
     )
-    code = _run(CellRun(job, arriving, writer), frontend, writer, pipes.results)
+    code = _run(CellRun(job, arriving, writer, items=items), frontend, writer, pipes.results)
     shutdown.shut_down(guard)  # the result is on its way: nothing that happens here can lose it
     writer.flush()
     return code
@@ -132,6 +133,7 @@ class CellRun:
         writer: Sends frames that report the current step.
         module: The ``__main__`` of a session; a new one by default.
         shared: The names that notebook and session share; None without a session.
+        items: Socket that brings the items of a map; None if the cell runs once.
     """
 
     def __init__(
@@ -141,7 +143,9 @@ class CellRun:
         writer: FrameWriter,
         module: Optional[types.ModuleType] = None,
         shared: Optional[SharedNames] = None,
+        items: Any = None,
     ) -> None:
+        self._items = items
         self._shared = shared if "shared" in job else None  # a client may leave the rule out
         self._refusal: Optional[Dict[str, Any]] = None  # why the cell of a session has not run
         self._writer = writer
@@ -225,10 +229,16 @@ class CellRun:
             results_file.check(job["results_in"])
         inputs.register_source(job["filename"], job["source"])
         quiet, flags = bool(job.get("quiet")), int(job.get("flags", 0))
-        stays = bool(job.get("session"))
+        stays = bool(job.get("session") or job.get("items"))
         cell = CompiledCell(job["source"], job["filename"], quiet, flags, settings.interactivity, stays)
         if self._shared is not None:
             self._shared.begin(ast.parse(job["source"]))
+        if self._items is not None:
+            # Start-up cost: most cells run once.
+            from . import items
+
+            items.ItemLoop(job, cell, self.namespace, self._writer).run(self._items)
+            return None
         try:
             if job.get("timed"):
                 # Start-up cost: few cells need it.

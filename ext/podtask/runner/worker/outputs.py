@@ -157,7 +157,7 @@ def pack_values(
 
         end = plain_values.pack_items(file, [*items, *last], limits, job["plain"] == "arrow")
     else:
-        end = _pickle_items(file, namespace, [*items, *differences, *last], job["mode"] == "data", limits)
+        end = pickle_items(file, namespace, [*items, *differences, *last], job["mode"] == "data", limits)
     listed = {item["name"] for item in [*end["packed"], *end["kept"]]}
     unsent = [
         [name, type(namespace[name]).__name__]
@@ -222,7 +222,7 @@ def _is_imported(value: Any) -> bool:
     return isinstance(value, kinds) and getattr(value, "__module__", None) not in ("__main__", None)
 
 
-def _pickle_items(
+def pickle_items(
     file: ResultWriter, namespace: Dict[str, Any], items: List[Item], plain: bool, limits: Dict[str, int]
 ) -> Dict[str, Any]:
     """Pickle items; leave out those that fail or exceed the limit of their role, in bytes."""
