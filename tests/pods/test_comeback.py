@@ -115,6 +115,20 @@ def test_finished_pod_is_read_from_its_log(
         podtask.attach(name).result(30)
 
 
+def test_task_is_deleted_as_soon_as_it_is_attached(
+    pods: Shell, kubeconfig: Path, cluster: Any, namespace: str
+) -> None:
+    """A running task whose pod is still searched for is deleted; a task that does not exist is an error."""
+    name = start_and_kill(kubeconfig, HELD)
+    task = podtask.attach(name)
+    task.delete()
+    assert task.cancelled()
+    gone = cluster.kubectl("wait", "--for=delete", f"pod/{name}", "-n", namespace, "--timeout=20s")
+    assert name in gone
+    with pytest.raises(podtask.InputError, match=r"Task \S+ not found"):
+        podtask.attach(name).delete()
+
+
 @pytest.mark.fault(90)
 def test_values_of_another_user_are_unpickled_only_with_trust(
     pods: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kubeconfig: Path

@@ -526,6 +526,8 @@ class Task(concurrent.futures.Future[Any]):
             Whether this call ended the task; False if it had ended before.
         """
         self._follower.loop.check_may_wait()
+        if self._follower.launcher.resumed:
+            self.wait_submitted()  # its pod is searched for: before it is found, nothing can be deleted
         self.cancel_nowait()
         self.wait()
         self._delete_pod()
@@ -537,9 +539,17 @@ class Task(concurrent.futures.Future[Any]):
         self._follower.loop.call_soon(self._follower.cancelled.set)
 
     def delete(self) -> None:
-        """Delete the pod, also of a finished task. A running task is cancelled first."""
+        """Delete the pod, also of a finished task. A running task is cancelled first.
+
+        Raises:
+            PodtaskError: The pod of a task of another kernel was not found, or its result was fetched before.
+        """
         if not self._follower.done.done():
             self.cancel()
+        if self._follower.launcher.resumed and self._follower.backend is None:
+            error = self._follower.done.result().error
+            assert error is not None
+            raise error
         self._delete_pod()
 
     def _delete_pod(self) -> None:
