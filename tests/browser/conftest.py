@@ -14,6 +14,8 @@ from tests.browser.chromium import NOT_INSTALLED, WIDE, find_executable, launch,
 from tests.browser.lab import Lab
 from tests.pods.conftest import in_namespace
 
+FAILED: pytest.StashKey[bool] = pytest.StashKey()
+
 
 # The scope is not the session: while Playwright is open, this thread has a running event loop.
 @pytest.fixture(scope="package")
@@ -49,9 +51,17 @@ def in_pods(cluster: Any, namespace: str, cluster_lab: Lab) -> Lab:
     return cluster_lab
 
 
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
+    """Remember a failure for `keep_picture`."""
+    yield
+    if call.excinfo is not None:
+        item.stash[FAILED] = True
+
+
 @pytest.fixture(autouse=True)
 def keep_picture(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Keep a picture of the newest page of JupyterLab as it is at the end of a test, also of one that fails."""
+    """Keep a picture of the newest page of JupyterLab as it is at the end of a test that fails."""
     if "open_notebook" not in request.fixturenames:
         yield
         return
@@ -59,7 +69,7 @@ def keep_picture(request: pytest.FixtureRequest) -> Iterator[None]:
 
     browser = request.getfixturevalue("chromium")
     yield
-    if browser.contexts:
+    if browser.contexts and request.node.stash.get(FAILED, False):
         test = re.sub(r"\W+", "-", f"{request.path.stem}-{request.node.name}").strip("-")
         save_picture(browser.contexts[-1].pages[-1], f"end-{test}")
 

@@ -14,7 +14,7 @@ pytestmark = [pytest.mark.cluster, pytest.mark.timeout(300)]
 LOAD = """\
 %load_ext podtask
 t = {"containers": [{"name": "side", "image": "python:3.11-slim", "command":
-     ["python3", "-c", "import time; print('side ' + 'speaks', flush=True); time.sleep(600)"]}]}"""
+     ["sh", "-c", "trap 'exit 0' TERM; echo side speaks; sleep 600 & wait"]}]}"""
 TRAIN = """\
 %%podtask -d --as train -t t --image python:3.11-slim
 import os
