@@ -13,7 +13,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from .dataflow import NameFlow
-from .ipython_syntax import EmbeddedNames, dotted, refuse_magics, strip_time_magic
+from .ipython_syntax import EmbeddedNames, dotted, may_embed_names, refuse_magics, strip_time_magic
+from .scopes import nodes_of
 
 FUTURE_FLAGS = functools.reduce(
     operator.or_, (getattr(__future__, name).compiler_flag for name in __future__.all_feature_names)
@@ -87,9 +88,12 @@ class Cell:
         if not isinstance(tree, ast.Module):
             raise TypeError("compile did not return a module")
         compile(tree, filename, "exec", compile_flags, dont_inherit=True)
-        refuse_magics(tree)
+        nodes = nodes_of(tree)
+        refuse_magics(nodes)
+        if may_embed_names(source, nodes):
+            tree = EmbeddedNames().visit(tree)
+            nodes = nodes_of(tree)
         flow = NameFlow()
-        tree = EmbeddedNames().visit(tree)
         flow.run(tree.body)
         reads, writes = tuple(sorted(flow.reads)), tuple(sorted(flow.writes))
         return cls(
@@ -100,7 +104,7 @@ class Cell:
             quiet,
             flow.set_before,
             flow.maybe_set_before,
-            dotted(tree),
+            dotted(nodes),
             timed,
             flags,
         )

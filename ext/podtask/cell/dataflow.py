@@ -10,6 +10,7 @@ from .scopes import (
     case_statements,
     class_scopes,
     maybe_bound,
+    nodes_of,
     used_and_bound,
     walrus_targets,
 )
@@ -174,7 +175,8 @@ class NameFlow:
         if isinstance(node, ast.AnnAssign) and node.value is None:
             self._read(node.annotation)  # binds nothing
             return
-        used, bound = used_and_bound(node)
+        nodes = nodes_of(node)
+        used, bound = used_and_bound(node, nodes)
         at_once = used
         if isinstance(node, FUNCTION_DEFINITIONS):
             parts = [
@@ -187,7 +189,7 @@ class NameFlow:
             at_once = used & early
         if isinstance(node, ast.AugAssign):
             used |= bound
-        named = any(isinstance(each, ast.NamedExpr) for each in ast.walk(node))
+        named = ast.NamedExpr in map(type, nodes)
         if named:
             self._bound |= walrus_targets(node)
         self._note(used, at_once)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import ast
 import re
 import string
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from ..errors import InputError, did_you_mean
 from ..runner.ipython.shell_command import DOLLAR
@@ -33,6 +33,9 @@ HINTS_BY_MAGIC = {
     "writefile": "Use pathlib.Path(...).write_text(...).",
 }
 PANDAS_QUERIES = {"query", "eval"}
+# Words of code in which `EmbeddedNames` finds something, and nodes that may have an annotation.
+EMBEDDING_WORDS = re.compile("exec|eval|query|get_ipython|globals|locals|vars")
+ANNOTATED_NODES = frozenset({ast.arg, ast.AnnAssign, ast.FunctionDef})
 AT_NAME = re.compile(r"@([^\W\d]\w*)")
 
 
@@ -42,13 +45,13 @@ def strip_time_magic(text: str) -> tuple[str, bool]:
     return (newline + rest, True) if first.strip() == "%%time" else (text, False)
 
 
-def refuse_magics(tree: ast.Module) -> None:
-    """Raise an error if the code uses a magic that does not run in a pod.
+def refuse_magics(nodes: Iterable[ast.AST]) -> None:
+    """Raise an error if the nodes of a cell use a magic that does not run in a pod.
 
     Raises:
         InputError: The code uses such a magic. The message has its name and line.
     """
-    for node in ast.walk(tree):
+    for node in nodes:
         method, words = _call(node)
         if method not in ("run_line_magic", "run_cell_magic") or not words:
             continue
@@ -70,12 +73,18 @@ def refuse_magics(tree: ast.Module) -> None:
         )
 
 
-def dotted(tree: ast.AST) -> tuple[str, ...]:
-    """Return the longest dotted names in code, such as ``xml.dom.minidom``."""
+def dotted(nodes: Iterable[ast.AST]) -> tuple[str, ...]:
+    """Return the longest dotted names in code, such as ``xml.dom.minidom``.
+
+    Args:
+        nodes: The nodes of the code, from the outside in.
+    """
     names, inner = set(), set()
-    for node in ast.walk(tree):  # from the outside in
+    for node in nodes:
+        if not isinstance(node, ast.Attribute):
+            continue
         words: list[str] = []
-        part = node
+        part: ast.AST = node
         while isinstance(part, ast.Attribute) and part not in inner:
             inner.add(part)
             words.append(part.attr)
@@ -83,6 +92,20 @@ def dotted(tree: ast.AST) -> tuple[str, ...]:
         if words and isinstance(part, ast.Name):
             names.add(".".join([part.id, *reversed(words)]))
     return tuple(sorted(names))
+
+
+def may_embed_names(source: str, nodes: Iterable[ast.AST]) -> bool:
+    """Return whether `EmbeddedNames` may change the tree of a source: it takes longer than the other steps together.
+
+    Args:
+        source: The code. Letters outside ASCII may stand for others in a name.
+        nodes: The nodes of its tree.
+    """
+    return (
+        EMBEDDING_WORDS.search(source) is not None
+        or not source.isascii()
+        or not ANNOTATED_NODES.isdisjoint(map(type, nodes))
+    )
 
 
 class EmbeddedNames(ast.NodeTransformer):

@@ -21,6 +21,7 @@ from typing import Any
 
 from ..cell.cell import Cell
 from ..cell.ipython_syntax import dotted
+from ..cell.scopes import nodes_of
 from ..errors import InputError
 from ..runner.bundle import MINOR
 from ..runner.pickler import ALIGN, PROTOCOL, Packer, module_of, versions
@@ -368,10 +369,10 @@ def _below(
     found = {*submodules(cell.dotted, given, cell.source)}
     for _, source in sent:
         if source is not None:
-            found |= {*submodules(dotted(ast.parse(source[0])), given)}
+            found |= {*submodules(dotted(nodes_of(ast.parse(source[0]))), given)}
     for made in map(source_of_function, made_functions):
         if made is not None:
-            found |= {*submodules(dotted(ast.parse(made.text)), given)}
+            found |= {*submodules(dotted(nodes_of(ast.parse(made.text))), given)}
     return sorted(found)
 
 

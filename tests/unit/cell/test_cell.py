@@ -3,10 +3,14 @@
 from __future__ import annotations
 import __future__
 
+import argparse
 import ast
+import inspect
 import sys
+import types
 
 import pytest
+from podtask.cell import scopes
 from podtask.cell.cell import Cell
 from podtask.cell.scopes import free_names
 from podtask.errors import InputError
@@ -276,3 +280,41 @@ def test_cell_that_is_run_again_is_not_analyzed_again() -> None:
     assert Cell.of(text + ";", "<a>").quiet
     assert Cell.of(text, "<a>", transform=lambda given: given.replace("y", "z")).reads == ("z",)
     assert Cell.of(text, "<a>", flags=__future__.annotations.compiler_flag).flags
+
+
+@pytest.mark.parametrize(
+    "module", [argparse, ast, sys.modules[__name__]], ids=["argparse", "ast", "these tests"]
+)
+def test_names_of_plain_statements_are_those_of_the_compiler(module: types.ModuleType) -> None:
+    """Without the compiler's symbol table, plain statements have the same names; its nodes are those of ast.walk."""
+    tree = ast.parse(inspect.getsource(module))
+    assert scopes.nodes_of(tree) == list(ast.walk(tree))
+    statements = (ast.Expr, ast.Assign, ast.AugAssign, ast.Delete, ast.Import, ast.ImportFrom, ast.Assert)
+    plain = 0
+    for node in scopes.nodes_of(tree):
+        nodes = scopes.nodes_of(node)
+        if isinstance(node, statements) and scopes.PLAIN_NODES.issuperset(map(type, nodes)):
+            assert scopes._of_plain_nodes(nodes) == scopes._of_symbol_table(node, nodes)
+            plain += 1
+    assert plain > 50
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "import os, a.b.c as d, e as f",
+        "from os import path as p, sep",
+        "del x, y[z], a.b",
+        "f'{x!r:{width}} {y}'",
+        "a, *b[0], (c.d, e) = f(*g, **h), {i: j}, {k, *m}",
+        "x[a:b, ::c] = d if e else not f < g <= h",
+        "assert a and b or c, d",
+        "raise a from b",
+    ],
+)
+def test_names_of_each_plain_statement(source: str) -> None:
+    """Each form of a plain statement has the names that the compiler finds."""
+    (node,) = ast.parse(source).body
+    nodes = scopes.nodes_of(node)
+    assert scopes.PLAIN_NODES.issuperset(map(type, nodes))
+    assert scopes._of_plain_nodes(nodes) == scopes._of_symbol_table(node, nodes)
