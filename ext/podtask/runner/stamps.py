@@ -5,6 +5,7 @@ hashed as its pickle, without caches. Each process compares its own stamps only:
 side may have another pickle.
 """
 
+import functools
 import hashlib
 import struct
 import sys
@@ -68,11 +69,16 @@ class Stamper:
 
     def __init__(self, namespace: Dict[str, Any]) -> None:
         self._namespace = namespace
-        self._named: Dict[int, str] = {}
-        for name, value in list(namespace.items()):
+
+    @functools.cached_property
+    def _named(self) -> Dict[int, str]:
+        """The names of the namespace's own classes and functions, by id; most cells need only stamps of atoms."""
+        named: Dict[int, str] = {}
+        for name, value in list(self._namespace.items()):
             is_own = isinstance(value, DEFINITIONS) and getattr(value, "__module__", None) == "__main__"
-            if is_own and (id(value) not in self._named or getattr(value, "__name__", "") == name):
-                self._named[id(value)] = name
+            if is_own and (id(value) not in named or getattr(value, "__name__", "") == name):
+                named[id(value)] = name
+        return named
 
     def stamp(self, value: Any) -> Optional[Stamp]:
         """Return the stamp of a value; None if it cannot be pickled."""
