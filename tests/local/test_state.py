@@ -196,3 +196,13 @@ def test_every_library_has_its_functions() -> None:
         module = libraries.library(file)
         assert callable(module.capture)
         assert callable(module.apply)
+
+
+def test_variable_of_contextvars_that_a_cell_sets_stays_in_the_pod(shell: Shell) -> None:
+    """The notebook and its next cell have the notebook's value, also when the variable is an output."""
+    shell.run("import contextvars\nuser = contextvars.ContextVar('user', default='nobody')\nuser.set('ann')")
+    before = shell["user"]
+    assert shell.output("%%podtask -o user\nuser.set('bob')\nprint(user.get())")[0].startswith("bob\n")
+    assert shell["user"] is before
+    assert shell.output("print(user.get())")[0] == "ann\n"
+    assert shell.output("%%podtask\nprint(user.get())")[0].startswith("ann\n")

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import array
 import asyncio
+import contextlib
 import io
 import struct
 import sys
+import types
+import unittest.mock
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -65,6 +69,33 @@ def test_b_formats_of_struct(python: str) -> None:
         pack_inputs(values, values, python), "print(header.format, header.unpack(header.pack(1, 2)))"
     )
     assert found == "<hI (1, 2)\n"
+
+
+@PYTHONS
+def test_b_views(python: str) -> None:
+    """B: views of dictionaries and bytes have the class, format, shape and content of the notebook's."""
+    table = memoryview(array.array("d", [0.5, 1.5])).cast("B").cast("d", (2, 1))
+    values = {"plain": types.MappingProxyType({"a": [1]}), "text": memoryview(b"abc")[1:], "table": table}
+    cell = "print(type(plain), plain['a'], bytes(text), text.readonly, table.tolist(), table.format, table.readonly)"
+    found = remote(pack_inputs(values, values, python), cell)
+    assert found == "<class 'mappingproxy'> [1] b'bc' True [[0.5], [1.5]] d False\n"
+
+
+def test_b_mocks() -> None:
+    """B: a mock has its return values and the calls that it has recorded, also as a call of its own."""
+    model = unittest.mock.MagicMock(name="model", **{"fit.return_value": 3})
+    model.fit([1], rate=2)
+    model.__len__.return_value = 4
+    values: dict[str, Any] = {
+        "model": model,
+        "wanted": unittest.mock.call.fit([1], rate=2),
+        "same": model.fit.call_args,
+    }
+    cell = "print(model.fit(0), len(model), model.mock_calls[0] == wanted, same, same.kwargs, wanted.parent)"
+    found = remote(pack_inputs(values, values), cell)
+    with contextlib.redirect_stdout(io.StringIO()) as printed:
+        exec(cell, values)
+    assert found == printed.getvalue()
 
 
 @pytest.fixture

@@ -19,8 +19,11 @@ REDUCERS = {
     "asyncio.queues.LifoQueue": "asyncio_objects",
     "asyncio.queues.PriorityQueue": "asyncio_objects",
     "asyncio.queues.Queue": "asyncio_objects",
+    "builtins.mappingproxy": "views",
+    "builtins.memoryview": "views",
     "builtins.weakref": "weak_references",  # in Python 3.10
     "rich.console.Console": "rich_consoles",
+    "unittest.mock._Call": "mock_calls",
     "weakref.ReferenceType": "weak_references",
     "weakref.WeakKeyDictionary": "weak_collections",
     "weakref.WeakValueDictionary": "weak_collections",
