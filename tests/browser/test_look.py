@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.browser.chromium import HEIGHT, NARROW, WIDE
-from tests.browser.form import Form
+from tests.browser.form import YAML_TEXT, Form
 from tests.widgets.user import TITLES
 
 OPEN = """\
@@ -35,6 +35,12 @@ FIND_CUT_TEXTS = """() => [...document.querySelectorAll('.pt input, .pt select')
   const room = e.clientWidth - parseFloat(style.paddingLeft) - parseFloat(style.paddingRight) - (chosen ? 20 : 0);
   return [text, pen.measureText(text).width - room];
 }).filter(([, over]) => over > 0)"""
+# Lines of the YAML that are wider than their pane.
+FIND_CUT_YAML = """() => [...document.querySelectorAll('.pt-line')].filter(
+    e => e.scrollWidth > e.closest('.pt-side').clientWidth).map(e => e.innerText)"""
+FIND_CUT_TABS = """() => [...document.querySelectorAll('.pt .lm-TabBar-tabLabel')].filter(
+    e => e.scrollWidth > e.clientWidth || e.getBoundingClientRect().right > e.parentNode.getBoundingClientRect().right)
+    .map(e => e.innerText)"""
 # Numbers all elements that Tab should reach, and returns them.
 NUMBER_FOCUSABLE = """() => { const all = [...document.querySelectorAll('.pt *')].filter(
     e => e.tabIndex >= 0 && !e.disabled && e.checkVisibility({visibilityProperty: true}));
@@ -61,11 +67,12 @@ def form(notebook: Any) -> Form:
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 @pytest.mark.parametrize("width", [WIDE, NARROW], ids=["wide", "narrow"])
 def test_every_page(notebook: Any, form: Form, dark: bool, width: int) -> None:
-    """Every page passes axe-core, fits the window and cuts no text."""
+    """U35: every page passes axe-core, fits the window, cuts no text and has the same height."""
     page = notebook.page
     notebook.set_theme(dark)
     page.set_viewport_size({"width": width, "height": HEIGHT})
     violations: list[str] = []
+    heights: set[float] = set()
     look = f"{'dark' if dark else 'light'}-{'wide' if width == WIDE else 'narrow'}"
     for title in TITLES:
         form.open(title)
@@ -79,8 +86,13 @@ def test_every_page(notebook: Any, form: Form, dark: bool, width: int) -> None:
             <= 1
         ), f"{title} is too wide"
         assert page.evaluate(FIND_CUT_TEXTS) == [], title
+        assert page.evaluate(FIND_CUT_YAML) == [], title
+        assert page.evaluate(FIND_CUT_TABS) == [], title
+        heights.add(page.evaluate("document.querySelector('.pt').getBoundingClientRect().height"))
     assert not violations, "\n".join(violations)
-    assert "← becomes" in form.yaml
+    assert len(heights) == 1, "U35: the height differs between the tabs"
+    form.open("Basics")
+    page.wait_for_function(f"({YAML_TEXT})().includes('← becomes')")
     form.open("Resources")
     form.write("Memory limit", "16GB")
     page.wait_for_selector(".pt-state.pt-bad")

@@ -181,7 +181,7 @@ def test_escape_and_shift_enter_go_through(open_notebook: Callable[..., Any]) ->
         ("Basics", ".lm-TabBar-tab.lm-mod-current"),
         ("Basics", ".pt-name input"),
         ("YAML", "textarea"),
-        ("YAML", "button.pt-do"),
+        ("YAML", "button.pt-do:enabled"),
         ("YAML", "summary"),
     ):
         form = Form(page)

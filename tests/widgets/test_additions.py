@@ -111,7 +111,7 @@ def test_volume_and_its_mounts_are_one_card(user: User) -> None:
     """U28: a new volume has a mount to fill in; both have the name of the volume, also when it is renamed."""
     user.open("Volumes")
     user.click("Add volume")
-    user.write("Claim", "imagenet")
+    user.write("Claim (PVC)", "imagenet")
     user.write("Mount 1, path", "/data")
     assert spec(user)["containers"][0]["volumeMounts"] == [{"name": "volume-1", "mountPath": "/data"}]
     user.write("Volume 1", "data")
@@ -166,7 +166,7 @@ def test_mount_without_a_volume_can_be_removed() -> None:
 @pytest.mark.parametrize(
     ("kind", "label", "text"),
     [
-        ("claim (PVC)", "Claim", "c"),
+        ("claim (PVC)", "Claim (PVC)", "c"),
         ("Secret", "Secret", "s"),
         ("ConfigMap", "ConfigMap", "m"),
         ("CSI driver", "Driver", "d"),

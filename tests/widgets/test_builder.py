@@ -110,11 +110,11 @@ def test_template_is_set_and_observed(user: User) -> None:
     user.builder.observe(lambda change: observed.append(change["new"]), "template")
     user.builder.template = PodTemplate().with_(pvc("data", "/data"))
     user.open("Volumes")
-    assert user.input("Claim").value == "data"
-    user.write("Claim", "other")
+    assert user.input("Claim (PVC)").value == "data"
+    user.write("Claim (PVC)", "other")
     assert observed[-1].pod_spec["volumes"][0]["persistentVolumeClaim"]["claimName"] == "other"
     user.builder.template = PodTemplate().with_(pvc("third", "/data"))
-    assert user.input("Claim").value == "third"
+    assert user.input("Claim (PVC)").value == "third"
     assert user.titles["Volumes"] == "Volumes 1"
 
 
@@ -122,8 +122,12 @@ def test_problem_is_shown_at_its_field_and_reached_by_a_click(user: User) -> Non
     """A problem is shown at its field and counted in the header; a click there opens the field's page."""
     user.open("Resources")
     user.write("Memory limit", "16GB")
-    assert user.state.startswith("● 1 problem: spec.containers[0].resources.limits.memory")
-    assert any("is not a quantity" in note for note in user.notes())
+    assert user.state == (
+        "● 1 problem: Memory limit: '16GB' is not a quantity. Did you mean 16Gi? Write 500m, 2, 512Mi or 8Gi."
+    )
+    assert user.notes() == ["'16GB' is not a quantity. Did you mean 16Gi? Write 500m, 2, 512Mi or 8Gi."]
+    lines = [each.value for each in user.visible() if "pt-h" in each._dom_classes]
+    assert any('title="spec.containers[0].resources.limits.memory"' in line for line in lines)
     user.open("Metadata")
     user.click(user.state)
     assert user.opened == "Resources"
@@ -134,8 +138,8 @@ def test_problem_is_shown_at_its_field_and_reached_by_a_click(user: User) -> Non
 def test_text_that_cannot_be_parsed_is_a_problem_of_its_field(user: User) -> None:
     """Text that cannot be parsed is reported at its field and does not change the template."""
     user.open("Scheduling")
-    user.write("Affinity (YAML)", "nodeAffinity: [")
-    assert user.notes()[0].startswith("Not valid YAML")
+    user.write("Affinity (YAML)", "nodeAffinity: [a")
+    assert user.notes() == ["Line 1: the bracket that opens here has no closing ]."]
     assert user.state.startswith("● 1 problem")
     user.write("Affinity (YAML)", "nodeAffinity: {}")
     assert user.builder.template.pod_spec["affinity"] == {"nodeAffinity": {}}
@@ -182,7 +186,7 @@ def test_duplicate_key_is_a_problem(user: User) -> None:
     user.open("Metadata")
     user.click("Add label")
     user.write("label 2, key", "a")
-    assert user.notes() == ["Duplicate key &#x27;a&#x27;."]
+    assert user.notes() == ["Duplicate key 'a'."]
     assert user.state.startswith("● 1 problem")
 
 

@@ -51,7 +51,7 @@ def test_invalid_template_is_not_saved(user: User) -> None:
     user.write("Container name", "")
     for button, word in (("Save", "saved"), ("Use", "used"), ("Check", "checked")):
         user.click(button)
-        assert f"Not {word}: primary_container_name is empty." in user.html("pt-said")
+        assert f"Not {word}. Container name: The value is empty." in user.html("pt-said")
     assert user.builder.template.primary_container_name == "primary"
 
 

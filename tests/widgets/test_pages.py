@@ -42,7 +42,7 @@ def test_reserved_variable_is_reported_at_its_field() -> None:
     user = User(
         TemplateBuilder(template_with_variables(plain, {"name": "PODTASK_X", "value": "y"}, sidecars=1))
     )
-    assert user.state.startswith("● 1 problem: spec.containers[1].env[1].name is reserved.")
+    assert user.state.startswith("● 1 problem: Variable 2, name: The value is reserved.")
     user.click(user.state)
     assert user.opened == "Environment"
     assert any("is reserved" in note for note in user.notes())
@@ -57,7 +57,7 @@ def test_sidecar_has_requests_and_limits() -> None:
     user.open("Sidecars")
     assert user.input("Memory request").value == "1Gi"
     user.write("Memory limit", "512Mi")
-    assert user.state.startswith("● 1 problem: spec.containers[1].resources.requests.memory")
+    assert user.state.startswith("● 1 problem: Sidecar 1, Memory request: The container requests 1Gi")
     assert len(user.notes()) == 1
     user.write("Memory request", "256Mi")
     user.write("CPU request", "100m")

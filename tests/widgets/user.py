@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from html import unescape
 from typing import Any
 
 from podtask_widgets import TemplateBuilder
@@ -37,7 +39,7 @@ class User:
 
     def click(self, label: str) -> None:
         """Click the first button with this label or tooltip."""
-        for each in self._visible():
+        for each in self.visible():
             is_button = getattr(each, "icon", None) is not None
             if is_button and label in (each.description, each.tooltip):
                 each.click()
@@ -57,34 +59,35 @@ class User:
     @property
     def state(self) -> str:
         """Text next to the name: valid, or the first problem."""
-        return str(next(each.description for each in self._visible() if "pt-state" in each._dom_classes))
+        return str(next(each.description for each in self.visible() if "pt-state" in each._dom_classes))
 
     def html(self, css_class: str) -> str:
         """Return the HTML of the first widget with a CSS class."""
-        return str(next(each.value for each in self._visible() if css_class in each._dom_classes))
+        return str(next(each.value for each in self.visible() if css_class in each._dom_classes))
 
     def notes(self) -> list[str]:
-        """Return the problems that the open page shows."""
+        """Return the problems that the open page shows, as text."""
         return [
-            each.value
-            for each in self._visible()
-            if {"pt-h", "pt-bad"} <= set(each._dom_classes) and each.value
+            unescape(re.sub("<.*?>", "", each.value))
+            for each in self.visible()
+            if {"pt-h", "pt-bad"} <= set(each._dom_classes)
         ]
 
     @property
     def _tabs(self) -> Any:
         return next(each for each in _within(self._root) if "pt-tabs" in each._dom_classes)
 
-    def _visible(self) -> Iterator[Any]:
+    def visible(self) -> Iterator[Any]:
+        """Yield the widgets of the header and of the open page."""
         hidden = {
             id(box) for index, box in enumerate(self._tabs.children) if index != self._tabs.selected_index
         }
         return _within(self._root, hidden)
 
     def _find(self, label: str) -> Any:
-        matches = [each for each in self._visible() if getattr(each, "description", None) == label]
+        matches = [each for each in self.visible() if getattr(each, "description", None) == label]
         if len(matches) != 1:
-            labels = sorted({each.description for each in self._visible() if hasattr(each, "description")})
+            labels = sorted({each.description for each in self.visible() if hasattr(each, "description")})
             raise AssertionError(f"{len(matches)} inputs are called {label!r}; labels: {labels}")
         return matches[0]
 

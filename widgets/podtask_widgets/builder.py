@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
+from collections.abc import Set as AbstractSet
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +16,21 @@ from podtask.template import store
 from podtask.template.template import PodTemplate
 
 from .draft import Draft
+from .examples import EXAMPLES
 from .header import Header
+from .history import History
 from .list_editors import focus
+from .open_menu import OpenMenu
 from .page import Page, SharedStyles, styled
-from .pages import PAGES, find_page
+from .pages import PAGES, YAML_PAGE, find_page
+from .problem_text import problem_sentences, problem_text
 from .root import root_box
 from .server_check import ServerAnswer, check_on_server
 from .static_view import StaticView
-from .validation import Validation, validate
+from .validation import Validation, pod_to_yaml, validate
 from .yaml_view import highlight
+
+TEMPLATE_TITLE, POD_TITLE = "Template", "Pod that a cell gets"
 
 
 class TemplateBuilder(traitlets.HasTraits):
@@ -92,13 +101,21 @@ class _Form:
         self._previous_lines: set[str] | None = None
         self._name_to_replace = ""  # a saved template that the next click on Save replaces
         self._validation: Validation = validate(draft)
-        self._header = Header(self._show_first_problem, self._check, self._save, self._use)
+        self._history = History(draft)
+        self._header = Header(
+            self._show_first_problem,
+            self._check,
+            self._save,
+            self._use,
+            self._undo,
+            OpenMenu(self._menu_entries).widget,
+        )
         self._header.name.value = builder.name
         self._header.name.observe(self._name_changed, "value")
         traitlets.link((builder, "name"), (self._header.name, "value"))
         self._boxes = [styled(w.VBox([]), "pt-page") for _ in PAGES]
         self._tabs = styled(w.Tab(self._boxes, titles=self._titles()), "pt-tabs")
-        self._tabs.observe(lambda _: self._show_page(), "selected_index")
+        self._tabs.observe(lambda _: self._tab_changed(), "selected_index")
         self._yaml = styled(w.HTML(), "pt-code")
         self.widget = root_box(
             [
@@ -111,6 +128,8 @@ class _Form:
         self._tabs.selected_index = 0
         self._show_page()
         self._refresh()
+        self._show_use()
+        resolve.observe_session_template(self._show_use)
 
     def reload(self, focus_on: str = "") -> None:
         """Show the draft again after it was changed in another way than by an input.
@@ -128,10 +147,30 @@ class _Form:
 
     # -- pages ----------------------------------------------------------------------------------
 
+    def _tab_changed(self) -> None:
+        self._show_page()
+        self._show_yaml()
+
+    def _show_yaml(self, changed: AbstractSet[str] = frozenset()) -> None:
+        """Show the template in YAML; beside the YAML page, which contains it, show the pod of a cell.
+
+        Args:
+            changed: Lines to highlight as changed.
+        """
+        shown = self._validation
+        if PAGES[self._tabs.selected_index or 0] is YAML_PAGE and shown.pod is not None:
+            self._yaml.value = highlight(POD_TITLE, pod_to_yaml(shown.pod), {})
+        else:
+            self._yaml.value = highlight(TEMPLATE_TITLE, shown.text, shown.notes, changed)
+
     def _show_page(self) -> None:
-        index = self._tabs.selected_index or 0
+        page = self._page(self._tabs.selected_index or 0)
+        page.refresh(self._described_problems())
+
+    def _page(self, index: int) -> Page:
+        """Return a page, which is built if it does not show this version of the draft."""
         if self._built_versions.get(index) == self._version:
-            return
+            return self._pages[index]
         page = Page(
             self._styles,
             self._draft,
@@ -144,7 +183,7 @@ class _Form:
         self._pages[index] = page
         self._built_versions[index] = self._version
         self._boxes[index].children = PAGES[index].build(page)
-        page.refresh(self._template_problems())
+        return page
 
     def _draft_changed(self, index: int) -> None:
         self._draft.add_required_fields()
@@ -152,33 +191,41 @@ class _Form:
         self._built_versions[index] = self._version
         self._server_problems = ()
         self._name_to_replace = ""
-        self._refresh()
+        self._refresh(self._pages[index].change_source)
 
     # -- state ----------------------------------------------------------------------------------
 
-    def _refresh(self) -> None:
+    def _refresh(self, change_source: object = None) -> None:
+        """Show the draft after a change.
+
+        Args:
+            change_source: The input that has changed it; None if something else has.
+        """
+        self._history.record(change_source)
+        self._header.show_undo(bool(self._history))
         self._validation = validate(self._draft)
         if self._validation.template is not None:
             self._builder.template = self._validation.template
         lines = set(self._validation.text.splitlines())
         changed = lines - self._previous_lines if self._previous_lines is not None else set()
         self._previous_lines = lines
-        self._yaml.value = highlight(self._validation.text, self._validation.notes, changed)
+        self._show_yaml(changed)
         titles = self._titles()
         if self._tabs.titles != titles:
             self._tabs.titles = titles
         problems = self._problems()
-        self._header.show_state(len(problems), _sentence(problems[0]) if problems else "")
+        path = problems[0].path if problems else ""
+        self._header.show_state(len(problems), self._text_of(problems[0]) if problems else "", path)
         self._header.update_copy_menu(self._builder.template, self._draft)
         if not self._server_problems:
             self._header.show_message("\n".join(self._draft.notices))
         page = self._pages.get(self._tabs.selected_index or 0)
         if page:
-            page.refresh(self._template_problems())
+            page.refresh(self._described_problems())
 
     def _problems(self) -> list[Problem]:
         input_problems = [
-            Problem(each.ref.path, each.error, "")
+            Problem(each.ref.path, f": {each.error}", "")
             for index, page in self._pages.items()
             if self._built_versions[index] == self._version
             for each in page.inputs
@@ -188,6 +235,27 @@ class _Form:
 
     def _template_problems(self) -> list[Problem]:
         return [*self._validation.problems, *self._server_problems]
+
+    def _described_problems(self) -> list[tuple[str, str]]:
+        return [(each.path, problem_sentences(each, self._label_of)) for each in self._template_problems()]
+
+    def _text_of(self, problem: Problem) -> str:
+        """Return a problem as sentences that begin with the label of its field."""
+        return problem_text(problem, self._label_of)
+
+    def _label_of(self, path: str) -> str:
+        """Return the label of the input for a field; the title of its page if the page edits it as a whole."""
+        if path == self._draft.container.path:
+            return "Primary container"
+        index = find_page(path, self._draft.container.path)
+        page = self._page(index)
+        # An entry of a list, such as spec.volumes[0], has the label of its name.
+        field_input = (page.find_input(f"{path}.name") if path.endswith("]") else None) or page.find_input(
+            path
+        )
+        if field_input is not None:
+            return field_input.label
+        return PAGES[index].title if path in PAGES[index].paths else ""
 
     def _titles(self) -> tuple[str, ...]:
         counts = [page.count(self._draft) if page.count else 0 for page in PAGES]
@@ -202,7 +270,7 @@ class _Form:
             return
         path = problems[0].path
         self._tabs.selected_index = find_page(path, self._draft.container.path)
-        self._header.show_message(_sentence(problems[0]), is_error=True)
+        self._header.show_message(self._text_of(problems[0]), is_error=True, tooltip=path)
         page = self._pages[self._tabs.selected_index]
         field_input = next((each for each in page.inputs if each.error), None) or page.find_input(path)
         if field_input is not None:
@@ -222,7 +290,8 @@ class _Form:
         """
         problems = self._problems()
         if problems:
-            self._header.show_message(f"Not {action}: {_sentence(problems[0])}", is_error=True)
+            text = f"Not {action}. {self._text_of(problems[0])}"
+            self._header.show_message(text, is_error=True, tooltip=problems[0].path)
         return not problems
 
     def _check(self) -> None:
@@ -258,12 +327,51 @@ class _Form:
         self._header.show_message(f"Saved to {path}\nUse it with %%podtask -t {name}")
 
     def _use(self) -> None:
-        if self._is_valid("used"):
-            resolve.set_session_template(self._builder)
+        if resolve.is_session_template(self._builder):
+            resolve.set_session_template(None)
+            self._header.show_message("Cells of this session no longer use this template.")
+        elif self._is_valid("used"):
+            name = self._header.name.value.strip()
+            resolve.set_session_template(self._builder, f"{name} (form)" if name else "a form")
             self._header.show_message(
-                "All cells of this session use this template now, including later changes in this form.\n"
-                "Run %podtask use none to stop using it."
+                "All cells of this session use this template now, including later changes in this form."
             )
+
+    def _show_use(self) -> None:
+        self._header.show_use(resolve.is_session_template(self._builder))
+
+    def _undo(self) -> None:
+        self._history.undo()
+        self.reload()
+
+    # -- the Open menu ---------------------------------------------------------------------------
+
+    def _menu_entries(self) -> list[tuple[str, dict[str, Callable[[], None]]]]:
+        examples: dict[str, Callable[[], None]] = {
+            name: functools.partial(self._open, example, name.replace(" ", "-").lower())
+            for name, example in EXAMPLES.items()
+        }
+        saved: dict[str, Callable[[], None]] = {
+            name: functools.partial(self._open, functools.partial(PodTemplate.of, path), name)
+            for name, path in store.saved_templates().items()
+        }
+        return [
+            ("Start from", {**examples, "from YAML": self._write_yaml}),
+            *([("Saved templates", saved)] if saved else []),
+        ]
+
+    def _open(self, load: Callable[[], PodTemplate], name: str) -> None:
+        try:
+            self._builder.template = load()
+        except InputError as error:
+            self._header.show_message(str(error), is_error=True)
+            return
+        self._builder.name = name
+        self._header.show_message(f"Opened {name}. Undo brings back what was here.")
+
+    def _write_yaml(self) -> None:
+        self._tabs.selected_index = PAGES.index(YAML_PAGE)
+        focus(self._pages[self._tabs.selected_index].inputs[0].widget)
 
 
 def _load_template(source: Any) -> tuple[PodTemplate, str]:
@@ -277,7 +385,3 @@ def _load_template(source: Any) -> tuple[PodTemplate, str]:
         template = resolve.find_template(source, vars(__main__), resolve.merge_options({}))
         return template, Path(source).stem.removeprefix(resolve.CLUSTER_TEMPLATE_PREFIX)
     return PodTemplate.of(source), ""
-
-
-def _sentence(problem: Problem) -> str:
-    return " ".join(f"{problem.path} {problem.message} {problem.hint}".replace(" : ", ": ").split())

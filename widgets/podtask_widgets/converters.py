@@ -66,13 +66,23 @@ def _yaml_to_text(value: Any) -> str:
     return dump_yaml(value) if value not in ({}, []) else ""
 
 
-def _yaml_from_text(text: str) -> Any:
+def check_yaml(text: str) -> list[Any]:
+    """Return the documents of a YAML text.
+
+    Raises:
+        ValueError: The text is not valid YAML; the message says in which line, and why.
+    """
     try:
-        value = next(iter(load_documents(text)), None)
+        return load_documents(text)
     except ValueError as error:
-        raise ValueError(f"Not valid YAML: {error}") from None
+        cause = str(error)
+        raise ValueError(f"{cause[0].upper()}{cause[1:]}.") from None
+
+
+def _yaml_from_text(text: str) -> Any:
+    value = next(iter(check_yaml(text)), None)
     if value is not None and not isinstance(value, (dict, list)):
-        raise ValueError("Not a mapping or a list. Write key: value.")
+        raise ValueError("The text is not a mapping or a list. Write key: value.")
     return value
 
 

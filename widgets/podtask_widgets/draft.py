@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from podtask.template.pod_document import DEFAULT_CONTAINER
@@ -56,6 +56,24 @@ class Draft:
             metadata={"labels": dict(template.labels or {}), "annotations": dict(template.annotations or {})},
             spec=copy.deepcopy(template.pod_spec),
         )
+
+    def state(self) -> DraftState:
+        """Return a copy of the whole draft."""
+        return DraftState(
+            *copy.deepcopy((self.primary, self._namespace, self.data, self.additions)), self.notices
+        )
+
+    def restore(self, state: DraftState) -> None:
+        """Replace the draft by an earlier state of it."""
+        self._followers.clear()
+        self._mounts.clear()
+        self.primary, self._namespace, data, additions = copy.deepcopy(
+            (state.primary, state.namespace, state.data, state.additions)
+        )
+        self.notices = state.notices
+        self.data.update(data)
+        self.additions.clear()
+        self.additions.update(additions)
 
     def field(self, *names: str) -> Key:
         """Return a reference to a field of the pod spec."""
@@ -194,6 +212,25 @@ class Draft:
             other_fields = {key: value for key, value in spec.items() if key != "containers"}
             spec.clear()
             spec.update(containers=[{"name": self.primary}], **other_fields)
+
+
+@dataclass(frozen=True)
+class DraftState:
+    """All that a draft holds; two are equal if their templates are.
+
+    Args:
+        primary: Name of the primary container.
+        namespace: Namespace of the template.
+        data: Metadata and spec, in wire form.
+        additions: What shortcuts have added to ``data``, whose items it refers to.
+        notices: Lines for the user about the document that the template was read from.
+    """
+
+    primary: str
+    namespace: str | None
+    data: dict[str, Any]
+    additions: dict[str, Any] = field(compare=False)
+    notices: tuple[str, ...] = field(compare=False)
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,8 @@ from .clipboard import copy_menu
 from .draft import Draft
 from .page import styled
 
-MAX_STATE_CHARS = 70
+USE_TOOLTIP = "Use this template for all cells of this session"
+STOP_TOOLTIP = "All cells of this session run with this template. Click to stop using it"
 
 
 class Header:
@@ -24,7 +25,9 @@ class Header:
         show_first_problem: Called when the state is clicked.
         check: Called when Check is clicked.
         save: Called when Save is clicked.
-        use: Called when Use is clicked.
+        use: Called when Use or Stop using is clicked.
+        undo: Called when Undo is clicked.
+        open_menu: The Open menu.
     """
 
     def __init__(
@@ -33,39 +36,67 @@ class Header:
         check: Callable[[], None],
         save: Callable[[], None],
         use: Callable[[], None],
+        undo: Callable[[], None],
+        open_menu: Any,
     ) -> None:
-        self.name = styled(w.Text(description="Template name", placeholder="name"), "pt-name")
+        self.name = styled(w.Text(description="Template name", placeholder="name", tooltip=""), "pt-name")
         self._state = styled(w.Button(), "pt-state")
         self._state.on_click(lambda _: show_first_problem())
         self._copy_menu = styled(w.HTML(), "pt-menu")
         self._message = message_box()
+        self._used_mark = styled(
+            w.HTML('<span title="All cells of this session run with this template">in use</span>'),
+            "pt-used",
+            "pt-hidden",
+        )
+        self._undo_button = self._button("Undo", "Undo the last change", undo)
+        self._use_button = self._button("Use", USE_TOOLTIP, use, "primary")
         buttons = [
+            self._undo_button,
+            open_menu,
+            self._copy_menu,
             self._button("Check", "Check the pod with the API server; nothing is created", check),
             self._button("Save", "Save the template under this name", save),
-            self._button("Use", "Use this template for all cells of this session", use, "primary"),
+            self._use_button,
         ]
         self.widget = styled(
             w.VBox(
                 [
-                    styled(w.Box([self.name, self._state, self._copy_menu, *buttons]), "pt-head"),
+                    styled(
+                        w.Box(
+                            [self.name, self._used_mark, self._state, styled(w.Box(buttons), "pt-buttons")]
+                        ),
+                        "pt-head",
+                    ),
                     self._message,
                 ]
             ),
             "pt-heading",
         )
 
-    def show_state(self, problem_count: int, first_problem: str) -> None:
+    def show_state(self, problem_count: int, first_problem: str, path: str) -> None:
         """Show whether the template is valid.
 
         Args:
             problem_count: Number of problems.
-            first_problem: The first problem as a sentence.
+            first_problem: The first problem as sentences; the page shortens them to the width of the header.
+            path: Path of the first problem's field.
         """
         text = f"{problem_count} problem{'s' * (problem_count > 1)}: {first_problem}"
-        short = text if len(text) <= MAX_STATE_CHARS else text[: MAX_STATE_CHARS - 1] + "…"
-        self._state.description = f"● {short}" if problem_count else "✓ valid"
-        self._state.tooltip = "Go to the first problem" if problem_count else "No problems found"
+        self._state.description = f"● {text}" if problem_count else "✓ valid"
+        self._state.tooltip = f"Go to the field: {path}" if problem_count else "No problems found"
         (self._state.add_class if problem_count else self._state.remove_class)("pt-bad")
+
+    def show_use(self, in_use: bool) -> None:
+        """Show whether the cells of the session run with this template."""
+        (self._used_mark.remove_class if in_use else self._used_mark.add_class)("pt-hidden")
+        self._use_button.description = "Stop using" if in_use else "Use"
+        self._use_button.button_style = "" if in_use else "primary"
+        self._use_button.tooltip = STOP_TOOLTIP if in_use else USE_TOOLTIP
+
+    def show_undo(self, possible: bool) -> None:
+        """Show whether there is a step to undo."""
+        self._undo_button.disabled = not possible
 
     def update_copy_menu(self, template: PodTemplate, draft: Draft) -> None:
         """Put a template into the Copy menu.
@@ -86,9 +117,9 @@ class Header:
             {"YAML": draft.to_yaml(), "Python": python, "kubectl": kubectl, "Flyte": template.to_flyte()}
         )
 
-    def show_message(self, text: str, is_error: bool = False) -> None:
+    def show_message(self, text: str, is_error: bool = False, tooltip: str = "") -> None:
         """Show a message below the header; an empty text hides it."""
-        show_message(self._message, text, is_error)
+        show_message(self._message, text, is_error, tooltip)
 
     def _button(self, label: str, tooltip: str, on_click: Callable[[], None], style: str = "") -> Any:
         button = styled(w.Button(description=label, tooltip=tooltip, button_style=style), "pt-do")
@@ -101,9 +132,10 @@ def message_box() -> Any:
     return styled(w.HTML(), "pt-said", "pt-hidden")
 
 
-def show_message(box: Any, text: str, is_error: bool = False) -> None:
+def show_message(box: Any, text: str, is_error: bool = False, tooltip: str = "") -> None:
     """Show a message in a message box; an empty text hides the box."""
     (box.remove_class if text else box.add_class)("pt-hidden")
     (box.add_class if is_error else box.remove_class)("pt-bad")
     lines = "<br>".join(escape(line) for line in text.splitlines())
-    box.value = f'<div role="status">{lines}</div>' if text else ""
+    title = f' title="{escape(tooltip)}"' if tooltip else ""
+    box.value = f'<div role="status"{title}>{lines}</div>' if text else ""

@@ -25,15 +25,21 @@ class Input:
     def __init__(self, ref: FieldRef, widget: Any, on_change: Callable[[], None]) -> None:
         self.ref = ref
         self.widget = widget
+        self.label = ""  # with the card that the input is in
         self.error = ""  # why the text cannot be read; empty if it can
-        self.show_message: Callable[[str], None] = lambda text: None
+        self.show_message: Callable[[str, str], None] = lambda text, tooltip: None
         self._on_change = on_change
 
-    def show_problem(self, text: str) -> None:
-        """Mark the input as wrong and show why; an empty text clears the mark."""
+    def show_problem(self, text: str, path: str) -> None:
+        """Mark the input as wrong and show why; an empty text clears the mark.
+
+        Args:
+            text: What is wrong.
+            path: Path of the wrong field, for a tooltip.
+        """
         text = self.error or text
         (self.widget.add_class if text else self.widget.remove_class)("pt-err")
-        self.show_message(text)
+        self.show_message(text, path)
 
 
 class TextInput(Input):

@@ -60,7 +60,7 @@ class ListEditor:
     ) -> None:
         self._page, self._ref, self._noun = page, items, noun
         self._make_widgets, self._columns, self._new_item = make_widgets, columns, new_item
-        self._count = 0
+        self._count, self._context = 0, page.context
         self._rows = page.column([], "pt-rows")
         self._rows.children = tuple(self._make_entry(item) for item in self._items() if includes(item))
         self._add_button = page.button(f"Add {noun}", self._add)
@@ -91,7 +91,9 @@ class ListEditor:
             focus(self._add_button)
 
         entry = Entry(Item(self._ref, item), self._count, lambda: self._save(item), remove)
-        widgets = self._make_widgets(entry)
+        card = f"{self._noun[0].upper()}{self._noun[1:]} {entry.number}"
+        with self._page.within(self._context if columns else card):
+            widgets = self._make_widgets(entry)
         if columns:
             widgets = [*widgets, self._page.remove_button(f"Remove {self._noun} {entry.number}", remove)]
         box.children = widgets
@@ -138,6 +140,7 @@ class MappingEditor:
     ) -> None:
         self._page, self._ref, self._noun, self._on_remove = page, ref, noun, on_remove
         self._placeholders, self._includes, self._suggestions = placeholders, includes, suggestions
+        self._context = page.context
         self._pairs = [Pair(ref, key, value) for key, value in self._mapping().items() if includes(key)]
         self._rows = page.column([], "pt-rows")
         self._rows.children = tuple(self._make_row(n, pair) for n, pair in enumerate(self._pairs, 1))
@@ -162,21 +165,22 @@ class MappingEditor:
             focus(self._add_button)
 
         key_placeholder, value_placeholder = self._placeholders
-        key_input = self._page.text_input(
-            PairField(pair, "key"),
-            f"{self._noun} {number}, {key_placeholder}",
-            TEXT_OR_EMPTY,
-            placeholder=key_placeholder,
-            suggestions=self._suggestions,
-            on_change=self._save,
-        )
-        value_input = self._page.text_input(
-            PairField(pair, "value"),
-            f"{self._noun} {number}, {value_placeholder}",
-            TEXT_OR_EMPTY,
-            placeholder=value_placeholder,
-            on_change=self._save,
-        )
+        with self._page.within(self._context):
+            key_input = self._page.text_input(
+                PairField(pair, "key"),
+                f"{self._noun} {number}, {key_placeholder}",
+                TEXT_OR_EMPTY,
+                placeholder=key_placeholder,
+                suggestions=self._suggestions,
+                on_change=self._save,
+            )
+            value_input = self._page.text_input(
+                PairField(pair, "value"),
+                f"{self._noun} {number}, {value_placeholder}",
+                TEXT_OR_EMPTY,
+                placeholder=value_placeholder,
+                on_change=self._save,
+            )
         pair.set_key_error = lambda error: setattr(key_input, "error", error)
         box.children = [
             key_input.widget,
@@ -232,13 +236,13 @@ class PairField:
 def share_message_line(page: Page, row: Any) -> None:
     """Show the first problem of the inputs in a row in one line below the row."""
     inputs = [each for each in page.inputs if any(each.widget is child for child in row.children)]
-    messages: dict[int, str] = {}
+    messages: dict[int, tuple[str, str]] = {}
     show_in_row = page.message_line(row)
 
-    def show_message_of(number: int) -> Callable[[str], None]:
-        def show_message(text: str) -> None:
-            messages[number] = text
-            show_in_row(next((each for each in messages.values() if each), ""))
+    def show_message_of(number: int) -> Callable[[str, str], None]:
+        def show_message(text: str, tooltip: str) -> None:
+            messages[number] = text, tooltip
+            show_in_row(*next((each for each in messages.values() if each[0]), ("", "")))
 
         return show_message
 

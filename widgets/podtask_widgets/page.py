@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import contextlib
+import re
+from collections.abc import Callable, Iterable, Iterator
 from html import escape
 from typing import Any
 
 import ipywidgets as w
-from podtask.errors import InputError, Problem
+from podtask.errors import InputError
 
 from .converters import TEXT, Converter
 from .draft import Draft
@@ -61,6 +63,8 @@ class Page:
         self.rebuild = rebuild
         self._show_error = show_error
         self.inputs: list[Input] = []
+        self.change_source: object = None  # the input that changes the draft while on_change is called
+        self.context = ""  # of the inputs that are created: the card that they belong to
         self.focus_targets: dict[str, Any] = {}
         self._shortcut_buttons: list[tuple[Shortcut, Any]] = []
 
@@ -95,6 +99,7 @@ class Page:
             "placeholder": placeholder,
             "layout": self._styles.full_width,
             "style": self._styles.text,
+            "tooltip": kubernetes_name(ref.path),
         }
         widget: Any
         if rows:
@@ -106,7 +111,7 @@ class Page:
         if kind:
             self.suggest_names(kind, widget)
         created = TextInput(ref, widget, converter, self._then_notify(on_change))
-        self.inputs.append(created)
+        self._add_input(created, label)
         return created
 
     def suggest_names(self, kind: str, combobox: Any, is_current: Callable[[], bool] = lambda: True) -> None:
@@ -124,16 +129,38 @@ class Page:
             options: Pairs of a label and a value.
             on_change: Called after the field was set, before the page's own ``on_change``.
         """
-        widget = w.Dropdown(description=label, layout=self._styles.full_width, style=self._styles.dropdown)
+        widget = w.Dropdown(
+            description=label,
+            layout=self._styles.full_width,
+            style=self._styles.dropdown,
+            tooltip=kubernetes_name(ref.path),
+        )
         created = Dropdown(ref, widget, options, self._then_notify(on_change))
-        self.inputs.append(created)
+        self._add_input(created, label)
         return created
 
+    def _add_input(self, created: Input, label: str) -> None:
+        created.label = f"{self.context}, {label}" if self.context not in ("", label) else label
+        self.inputs.append(created)
+
+    @contextlib.contextmanager
+    def within(self, context: str) -> Iterator[None]:
+        """Put the name of a card, such as "Sidecar 1", before the labels of the inputs that are created."""
+        before, self.context = self.context, context
+        try:
+            yield
+        finally:
+            self.context = before
+
     def _then_notify(self, on_change: Callable[[], None] | None) -> Callable[[], None]:
+        source = object()
+
         def notify() -> None:
             if on_change:
                 on_change()
+            self.change_source = source
             self.on_change()
+            self.change_source = None
 
         return notify
 
@@ -143,22 +170,25 @@ class Page:
         """Create a line of small text."""
         return styled(self._html(escape(text)), "pt-h")
 
-    def message_line(self, box: Any, help_text: str = "") -> Callable[[str], None]:
+    def message_line(self, box: Any, help_text: str = "") -> Callable[[str, str], None]:
         """Return a function that shows a message at the end of a box, or the help text if the message is empty.
+
+        The function takes the message and its tooltip.
 
         The line is added to the box when there is a text to show.
         """
         lines: list[Any] = []
 
-        def show_message(text: str) -> None:
+        def show_message(text: str, tooltip: str) -> None:
             if not lines and (text or help_text):
                 lines.append(self.help_line())
                 box.children += (lines[0],)
             for line in lines:
                 (line.add_class if text else line.remove_class)("pt-bad")
-                line.value = escape(text or help_text)
+                title = f' title="{escape(tooltip)}"' if text and tooltip else ""
+                line.value = f"<span{title}>{escape(text or help_text)}</span>"
 
-        show_message("")
+        show_message("", "")
         return show_message
 
     def field(self, field_input: Input, help_text: str = "", wide: bool = False) -> Any:
@@ -218,23 +248,23 @@ class Page:
 
     # -- problems -------------------------------------------------------------------------------
 
-    def refresh(self, problems: Iterable[Problem]) -> None:
-        """Show the state of the draft after a change: each problem at its input, and what shortcuts do."""
+    def refresh(self, problems: Iterable[tuple[str, str]]) -> None:
+        """Show the state of the draft after a change: problems at their inputs, and what shortcuts do.
+
+        Args:
+            problems: The path of a field, and what is wrong with it as sentences.
+        """
         for shortcut, button in self._shortcut_buttons:
             is_applied = shortcut.is_applied(self.draft)
             button.description = shortcut.remove_label if is_applied else shortcut.add_label
             (button.add_class if is_applied else button.remove_class)("pt-remove")
-        self._show_problems(problems)
-
-    def _show_problems(self, problems: Iterable[Problem]) -> None:
-        messages: dict[int, list[str]] = {}
-        for problem in problems:
-            field_input = self.find_input(problem.path)
+        first: dict[int, tuple[str, str]] = {}
+        for path, text in problems:
+            field_input = self.find_input(path)
             if field_input is not None:
-                text = f"{problem.message} {problem.hint}".lstrip(": ")
-                messages.setdefault(id(field_input), []).append(text)
+                first.setdefault(id(field_input), (text, path))
         for each in self.inputs:
-            each.show_problem(messages.get(id(each), [""])[0])
+            each.show_problem(*first.get(id(each), ("", "")))
 
     def find_input(self, path: str) -> Input | None:
         """Return the input that edits the field with a problem: the one with the longest matching path."""
@@ -254,6 +284,13 @@ def styled(widget: Any, *classes: str) -> Any:
     for name in classes:
         widget.add_class(name)
     return widget
+
+
+def kubernetes_name(path: str) -> str:
+    """Return a field as ``kubectl explain`` names it, for a tooltip; empty for what is not a field of the pod."""
+    if not path.startswith(("spec.", "metadata.")):
+        return ""
+    return re.sub(r"\[\d+\]|: .*", "", f"pod.{path}")
 
 
 def _is_within(path: str, parent: str) -> bool:

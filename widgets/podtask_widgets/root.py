@@ -22,6 +22,9 @@ PAGE_SCRIPT = (
     "root.addEventListener('keydown',e=>{if(leaves(e))e.stopPropagation=e.preventDefault=()=>{}},true);"
     "root.addEventListener('keydown',e=>{if(leaves(e))delete e.preventDefault;else if(!modified(e))e.stopPropagation()});"
     # A generated name is selected, so that typing replaces it.
+    # Escape closes the Open menu.
+    "root.addEventListener('keydown',e=>{const m=e.target.closest('.pt-open-menu');"
+    "if(m&&e.key==='Escape'){e.stopImmediatePropagation();m.parentNode.querySelector('button').click()}},true);"
     "root.addEventListener('focusin',e=>{if(e.target.closest('.pt-generated'))e.target.select()})"
 )
 

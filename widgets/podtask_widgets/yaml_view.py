@@ -16,10 +16,13 @@ SCROLL_TO_CHANGE = (
 )
 
 
-def highlight(text: str, notes: Mapping[int, str], changed: AbstractSet[str] = frozenset()) -> str:
+def highlight(
+    title: str, text: str, notes: Mapping[int, str], changed: AbstractSet[str] = frozenset()
+) -> str:
     """Return YAML as HTML.
 
     Args:
+        title: What the YAML describes.
         text: The YAML.
         notes: Notes to show at the end of lines, by line number from 0.
         changed: Lines to highlight as changed.
@@ -28,8 +31,9 @@ def highlight(text: str, notes: Mapping[int, str], changed: AbstractSet[str] = f
         _line(line, notes.get(number, ""), line in changed) for number, line in enumerate(text.splitlines())
     ]
     return (
-        '<pre class="pt-pre" tabindex="0" role="region" aria-label="Template in YAML">'
-        + "\n".join(lines)
+        f'<div class="pt-title" aria-hidden="true">{escape(title)}</div>'
+        f'<pre class="pt-pre" tabindex="0" role="region" aria-label="{escape(title)}, in YAML">'
+        + "".join(lines)
         + f"</pre>{SCROLL_TO_CHANGE if changed else ''}"
     )
 
@@ -38,4 +42,5 @@ def _line(line: str, note: str, is_changed: bool) -> str:
     markup = yaml_line_html(line)
     if note:
         markup += f' <span class="pt-mark">← {escape(note)}</span>'
-    return f'<span class="pt-new">{markup}</span>' if is_changed else markup
+    indent = len(line) - len(line.lstrip(" "))
+    return f'<span class="pt-line{" pt-new" * is_changed}" style="--pt-indent:{indent}">{markup}</span>'

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
+import weakref
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,21 +23,45 @@ from ..template.template import PodTemplate
 CLUSTER_TEMPLATE_PREFIX = "pod-template/"
 
 _session_template: object = None  # a PodTemplate, or a form that holds one
+_session_template_name = ""
+_session_observers: list[weakref.WeakMethod[Callable[[], None]]] = []
 
 
-def set_session_template(template: object) -> None:
+def set_session_template(template: object, name: str = "") -> None:
     """Make a template the default of this session.
 
     Args:
         template: Anything that ``PodTemplate.of`` takes, or None for no default. If it is a form,
             each cell runs in the template that the form has at that moment.
+        name: Name of the template, which the details of each cell that runs in it show.
 
     Raises:
         InputError: The object does not describe a pod.
     """
-    global _session_template
+    global _session_template, _session_template_name
     stays = template is None or hasattr(template, "template")
     _session_template = template if stays else PodTemplate.of(template)
+    _session_template_name = name
+    for reference in tuple(_session_observers):
+        observer = reference()
+        if observer is None:
+            _session_observers.remove(reference)
+        else:
+            observer()
+
+
+def observe_session_template(observer: Callable[[], None]) -> None:
+    """Call a method each time that the default template of this session is set, while its object exists.
+
+    Args:
+        observer: A bound method.
+    """
+    _session_observers.append(weakref.WeakMethod(observer))
+
+
+def is_session_template(template: object) -> bool:
+    """Return whether an object, such as a form, is the default template of this session."""
+    return template is not None and template is _session_template
 
 
 def session_template() -> PodTemplate | None:
@@ -59,7 +84,10 @@ def merge_options(given: Mapping[str, Any]) -> RunOptions:
     given = {**beneath, **given}
     settings = read_settings()
     values = {name: setting.value for name, setting in settings.items()}
-    return RunOptions.of(**{**values, **given}).with_notices(*project_notice(settings, given))
+    notices = list(project_notice(settings, given))
+    if beneath and given["template"] is _session_template and _session_template_name:
+        notices.append(f"Template of this session: {_session_template_name}")
+    return RunOptions.of(**{**values, **given}).with_notices(*notices)
 
 
 def resolve_options(given: Mapping[str, Any], namespace: Mapping[str, Any] | None = None) -> RunOptions:

@@ -173,7 +173,7 @@ def use(state: ShellState, words: list[str]) -> None:
         resolve.set_session_template(None)
         return
     source = resolve.find_source(name, state.variables, resolve.merge_options({}))
-    resolve.set_session_template(source)
+    resolve.set_session_template(source, name)
     if isinstance(source, Path):
         print(safe_text(f"Using {source}"))
 

@@ -9,6 +9,49 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:  # start-up cost
     import yaml
 
+MAX_CAUSE_CHARS = 200
+# PyYAML's problem -> whether it began at the context (an opening bracket or quote), and what to say.
+CAUSES = (
+    (r"expected ',' or '(.)', but got", True, "the bracket that opens here has no closing {0}"),
+    (r"found unexpected end of stream", True, "the quote that opens here is not closed"),
+    (r"could not find expected ':'", True, "the key has no colon after it: write key: value"),
+    (
+        r"mapping values are not allowed here",
+        False,
+        "a key is not possible here. Check the indentation and the line above, and put text with ': ' in quotes",
+    ),
+    (r"expected <block end>, but found '([]},])'", False, "{0} has no opening bracket"),
+    (
+        r"expected <block end>, but found",
+        False,
+        "the indentation differs from the lines above that belong to it",
+    ),
+    (r"found character '\\t' that cannot start", False, "indented with a tab: use spaces"),
+    (r"found character '(.)' that cannot start", False, "text that begins with {0} needs quotes"),
+    (r"found undefined alias '(.*)'", False, "*{0} refers to &{0}, which is not defined above"),
+    (r"could not determine a constructor for the tag '(.*)'", False, "the tag {0} is not allowed"),
+    (r"second occurrence", False, "the anchor is defined twice"),
+    (
+        r"found unhashable key",
+        False,
+        "a list or a mapping cannot be a key. Put text with {{{{ }}}} in quotes",
+    ),
+    (
+        r"found unknown escape character '(.)'",
+        False,
+        "\\{0} is not an escape in double quotes: use single quotes",
+    ),
+    (
+        r"expected the node content, but found '<stream end>'",
+        False,
+        "the text ends before a bracket is closed",
+    ),
+    (
+        r"expected the node content|did not find expected|expected <document start>",
+        False,
+        "a value or a key is missing here",
+    ),
+)
 MAX_VALUES = 100_000  # the largest pod that fits in etcd (1.5 MiB) has fewer
 TAG = "tag:yaml.org,2002:"
 # Numbers as kubectl reads them: 0o400 is octal, and 12:30 is text.
@@ -33,7 +76,10 @@ def load_documents(text: str) -> list[Any]:
     # Start-up cost: loaded when it is first needed.
     import yaml
 
-    loader, loaded = _loader_class()(text), []
+    try:
+        loader, loaded = _loader_class()(text), []
+    except yaml.YAMLError as error:
+        raise ValueError(_cause(error)) from None
     try:
         while loader.check_node():
             node = loader.get_node()
@@ -42,10 +88,24 @@ def load_documents(text: str) -> list[Any]:
                 raise ValueError(f"its aliases expand to more than {MAX_VALUES:,} values")
             loaded.append(loader.construct_document(node))
     except (yaml.YAMLError, RecursionError) as error:
-        raise ValueError(" ".join(str(error).split())[:200]) from None
+        raise ValueError(_cause(error)) from None
     finally:
         loader.dispose()
     return [each for each in loaded if each is not None]
+
+
+def _cause(error: Exception) -> str:
+    """Return the line of a mistake in YAML, and what is wrong there."""
+    problem, context = getattr(error, "problem", None), getattr(error, "context_mark", None)
+    mark = getattr(error, "problem_mark", None)
+    if not problem or mark is None:  # too deep, or a character that YAML does not allow
+        return " ".join(str(error).split())[:MAX_CAUSE_CHARS]
+    for pattern, at_context, cause in CAUSES:
+        if match := re.search(pattern, problem):
+            mark = context if at_context and context is not None else mark
+            problem = cause.format(*match.groups())
+            break
+    return f"line {mark.line + 1}: {problem}"[:MAX_CAUSE_CHARS]
 
 
 @functools.cache

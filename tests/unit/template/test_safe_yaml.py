@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -47,8 +48,8 @@ def test_harmless_merge_keys_work() -> None:
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("spec: !!python/object/apply:os.mkdir ['made']\n", "could not determine a constructor"),
-        ("spec: !!python/name:os.system ''\n", "could not determine a constructor"),
+        ("spec: !!python/object/apply:os.mkdir ['made']\n", "the tag tag:yaml.org,2002:python/"),
+        ("spec: !!python/name:os.system ''\n", "the tag tag:yaml.org,2002:python/"),
         (LAUGHS, "expand to more than 100,000 values"),
         ("spec: &me\n  containers: []\n  volumes: [*me]\n", "expand to more than"),
         ("spec: " + "[" * 700 + "]" * 700 + "\n", "recursion"),
@@ -66,6 +67,33 @@ def test_hostile_file_is_refused(
     assert says in str(raised.value)
     assert len(str(raised.value)) < 500
     assert os.listdir(tmp_path) == ["pod.yaml"]
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("a: [1\nb: 2", "line 1: the bracket that opens here has no closing ]"),
+        ("a:\n  b: {c: 1", "line 2: the bracket that opens here has no closing }"),
+        ("a:\n  b: [", "line 2: the text ends before a bracket is closed"),
+        ("a: [1]]", "line 1: ] has no opening bracket"),
+        ("a: 'x\nb: 1", "line 1: the quote that opens here is not closed"),
+        ("a:\n  b: 1\n c: 2", "line 3: the indentation differs"),
+        ("a: 1\nfoo\nb: 1", "line 2: the key has no colon after it"),
+        ("image: a: b", "line 1: a key is not possible here"),
+        ("a:\n\tb: 1", "line 2: indented with a tab: use spaces"),
+        ("a: @x", "line 1: text that begins with @ needs quotes"),
+        ("a: *x", "line 1: *x refers to &x"),
+        ("a: !x 1", "line 1: the tag !x is not allowed"),
+        ("a: {{ x }}", "line 1: a list or a mapping cannot be a key"),
+        ("a: \x00", "unacceptable character"),
+    ],
+)
+def test_mistake_has_its_line_and_cause(text: str, says: str) -> None:
+    """U30: a mistake is described by its line and its cause, without the words of the parser."""
+    with pytest.raises(ValueError, match=re.escape(says)) as raised:
+        load_documents(text)
+    assert "while parsing" not in str(raised.value)
+    assert "^" not in str(raised.value)
 
 
 def test_harmless_aliases_work() -> None:

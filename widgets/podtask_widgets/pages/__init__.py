@@ -39,6 +39,7 @@ class PageSpec:
     paths: tuple[str, ...]
 
 
+YAML_PAGE = PageSpec("YAML", yaml.build, None, ("",))
 PAGES = (
     PageSpec(
         "Basics",
@@ -53,7 +54,7 @@ PAGES = (
     PageSpec("Scheduling", scheduling.build, scheduling.count, scheduling.PAGE_PATHS),
     PageSpec("Security", security.build, security.count, security.PAGE_PATHS),
     PageSpec("Metadata", metadata.build, metadata.count, ("metadata",)),
-    PageSpec("YAML", yaml.build, None, ("",)),
+    YAML_PAGE,
 )
 
 

@@ -167,7 +167,8 @@ def _volume_card(page: Page, entry: Entry) -> list[Any]:
         for each in fields.children:
             page.close(each)
         kind = source.get()
-        fields.children = _source_fields(page, entry, kind) if kind else []
+        with page.within(f"Volume {entry.number}"):
+            fields.children = _source_fields(page, entry, kind) if kind else []
 
     def source_changed() -> None:
         show_fields()
@@ -267,7 +268,7 @@ class SourceFields:
 
 SOURCE_FIELD_BUILDERS: dict[str, Callable[[SourceFields], list[Any]]] = {
     "persistentVolumeClaim": lambda source: [
-        source.text("claimName", "Claim", kind="claim"),
+        source.text("claimName", "Claim (PVC)", kind="claim"),
         source.dropdown("readOnly", "Read only"),
     ],
     "emptyDir": lambda source: [

@@ -7,6 +7,7 @@ from typing import Any
 from podtask.errors import InputError
 from podtask.template.template import PodTemplate
 
+from ..converters import check_yaml
 from ..page import Page
 
 
@@ -28,10 +29,12 @@ class WholeTemplate:
         Raises:
             ValueError: The text is not a template.
         """
+        text = f"{text or '{}'}\n"
+        check_yaml(text)
         try:
-            self._page.draft.load(PodTemplate.of(f"{text or '{}'}\n"))
+            self._page.draft.load(PodTemplate.of(text))
         except InputError as error:
-            raise ValueError(str(error).replace("\n", " ")) from None
+            raise ValueError(f"{error.message[0].upper()}{error.message[1:]} {error.hint}") from None
 
 
 def build(page: Page) -> list[Any]:
