@@ -94,7 +94,7 @@ def notebook(open_notebook: Callable[..., Any]) -> Any:
         ".pt-page select",
         ".lm-TabBar-tab.lm-mod-current",
         ".pt-copy summary",
-        ".pt-do",
+        ".pt-do:enabled",
         ".pt-add",
         ".pt-x",
         ".pt-state",
