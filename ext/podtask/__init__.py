@@ -85,11 +85,12 @@ def load_ipython_extension(ipython: Any) -> None:
     from .magics.magic import PodtaskMagics, hint_at_left_name, show_help_of_empty_cell
 
     unload_ipython_extension(ipython)  # loaded again: one matcher is enough
-    ipython.register_magics(PodtaskMagics)
+    magics = PodtaskMagics(ipython)
+    ipython.register_magics(magics)
     ipython.input_transformers_cleanup.extend([show_help_of_empty_cell, run_here])
     ipython.events.register("post_run_cell", hint_at_left_name)
     if ipython.Completer is not None:
-        ipython.Completer.custom_matchers.append(make_matcher(ipython))
+        ipython.Completer.custom_matchers.append(make_matcher(ipython, magics.current_session))
 
 
 def unload_ipython_extension(ipython: Any) -> None:

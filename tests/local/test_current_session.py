@@ -6,16 +6,18 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import nbformat
+import podtask
 import pytest
 from IPython.core.completer import provisionalcompleter
 from podtask.magics.current_session import run_here, runs_in_session
 from podtask.sessions import registry
 
-from tests.notebook import Kernel, Shell
+from tests.notebook import Kernel, Shell, strip_ansi
 
 pytestmark = pytest.mark.feature("N17")
 IN_SESSION = [
@@ -216,6 +218,69 @@ def test_tab_offers_the_sessions(shell: Shell) -> None:
     shell.run("%podtask in gpu --local")
     assert offered(shell, "%podtask extend g") == ["gpu"]
     assert "--memory" in offered(shell, "%podtask in gpu --mem")
+
+
+def test_completions_come_from_the_session_and_the_notebook(shell: Shell) -> None:
+    """Names of both; attributes of the session's value, which hides one of the same name in the notebook."""
+    shell["both"] = "text"
+    shell["number_here"] = 1
+    shell.run("%podtask in s --local")
+    assert offered(shell, "both.upp") == ["upper"]  # not begun: the notebook alone
+    shell.run("both = []\nnumber_there = 2\nclass Model:\n    rate = _hidden = both\nmodel = Model()")
+    assert {"number_here", "number_there"} <= set(offered(shell, "number_"))
+    assert offered(shell, "both.app") == ["append"]
+    assert offered(shell, "x = [model.rate.ins") == ["insert"]
+    assert offered(shell, "model.") == ["rate"]
+    assert "_hidden" in offered(shell, "model._hid")
+    assert offered(shell, "%%here\nboth.upp") == ["upper"]
+    assert "load_ext" in "".join(offered(shell, "%load_e"))
+    shell.run("%podtask out")
+    assert offered(shell, "both.app") == []
+
+
+def test_question_that_takes_long_is_given_up(shell: Shell) -> None:
+    """Tab returns after 0.3 s, the question is interrupted, and a busy session is not asked; variables stay."""
+    shell.run("%podtask in s --local")
+    shell.run(
+        "import threading\nclass Slow:\n    def __dir__(self):\n        asked.append(1)\n        threading.Event().wait()\n"
+        "class Wrong:\n    def __dir__(self):\n        raise SystemExit\n"
+        "asked, slow, wrong = [], Slow(), Wrong()"
+    )
+    start = time.monotonic()
+    assert offered(shell, "slow.x") == []
+    assert time.monotonic() - start < 2
+    assert shell.run("asked") == [1]
+    assert offered(shell, "wrong.x") == []
+    session = podtask.session("s", local=True)
+    running = session.submit("threading.Event().wait(60)")
+    assert offered(shell, "asked.app") == []
+    running.cancel()
+
+
+def test_help_of_a_variable(shell: Shell) -> None:
+    """``x?`` shows what the session has; a name that only the notebook has is its own."""
+    shell.run("def here():\n    'In the notebook.'")
+    shell.run("%podtask in s --local")
+    shell.run("def there(a, *, b=2):\n    'In the session.'\n    return a\nvalues = [1, 2, 3]")
+    shown = strip_ansi(shell.output("there?")[0])
+    assert "Signature: there(a, *, b=2)" in shown
+    assert "Docstring: In the session." in shown
+    assert "return a" in strip_ansi(shell.output("there??")[0])
+    shown = strip_ansi(shell.output("?values")[0])
+    assert "Type:        list" in shown
+    assert "Length:      3" in shown
+    assert "In the notebook." in strip_ansi(shell.output("here?")[0])
+    assert "`nowhere` not found" in strip_ansi(shell.output("nowhere?")[0])
+    assert "append" in strip_ansi(shell.output("values.append?")[0])
+
+
+def test_tab_in_a_kernel(kernel: Kernel) -> None:
+    """As the notebook page asks."""
+    kernel.run("%podtask in s --local")
+    kernel.run("class Model:\n    learning_rate = 1\nmodel = Model()")
+    assert kernel.complete("model.lear", 10)["matches"] == ["learning_rate"]
+    assert kernel.run("model.learning_rate").result == {"text/plain": "1"}
+    kernel.run("%podtask end s")
 
 
 def test_stop_interrupts_the_cell_and_the_notebook_stays_in(kernel: Kernel) -> None:

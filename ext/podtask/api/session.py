@@ -20,6 +20,7 @@ from ..sessions.session import CellLauncher, Session
 from .resolve import resolve_options
 from .submit import NOTHING_SENT, follow, start
 
+MAX_ANSWER_SECONDS = 0.3  # Tab waits for it
 NOTHING = Cell("", "<podtask session>")
 
 
@@ -192,3 +193,23 @@ def variables_of(session: Session, options: RunOptions, guard: InterruptGuard) -
     if outcome.error is not None:
         raise outcome.error
     return read_variables(launcher.described)
+
+
+def ask_session(name: str, question: dict[str, Any]) -> dict[str, Any]:
+    """Return the answer of a session to a question about a variable; empty if it is busy, or does not answer in time.
+
+    Args:
+        name: Name of the session.
+        question: The question; see ``runner.worker.questions``.
+    """
+    session = next((each for each in registry.open_sessions() if each.name == name), None)
+    if session is None or not session.answers_at_once:
+        return {}
+    options = dataclasses.replace(session.options, inputs=(), outputs=(), session=name)
+    with InterruptGuard(NOTHING_SENT) as guard:
+        launcher = session.launcher(NOTHING, options, {}, question=question)
+        task = start(launcher, guard)
+    if not task.wait(MAX_ANSWER_SECONDS):
+        task.interrupt()  # a property of the user's may take long; a cell must not wait for it
+        return {}
+    return launcher.answer

@@ -95,6 +95,11 @@ class SessionChannel(Channel):
         return f"{self._client_id[:8]}-{next(self._numbers)}"
 
     @property
+    def is_idle(self) -> bool:
+        """Whether it is connected, and no cell runs or waits for its turn."""
+        return self._link is not None and self.failure is None and not self.is_busy
+
+    @property
     def is_busy(self) -> bool:
         """Whether a cell runs or waits for its turn."""
         return self._turn.locked()

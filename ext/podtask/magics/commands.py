@@ -49,6 +49,7 @@ GROUPS: dict[str, dict[str, str]] = {
     "Sessions": {
         "in": "in gpu -t training",
         "out": "out",
+        "inspect": "inspect model.fit",
         "names": "names gpu",
         "extend": "extend gpu 2h",
         "end": "end gpu",
@@ -343,6 +344,21 @@ def leave(state: ShellState, words: list[str]) -> None:
         raise UsageError("%podtask out: the notebook is not in a session.\n`%podtask in NAME` enters one.")
     state.current_session.leave()
     print(safe_text(f"Cells run in the notebook from now on. Session {name} stays."))
+
+
+def inspect(state: ShellState, words: list[str]) -> None:
+    """%podtask inspect VARIABLE [--source]: show the help on a variable of the session that the notebook is in, as 'x?' does; of the notebook's if the session is busy or does not have it."""
+    rest = [word for word in words if word != "--source"]
+    _check_count(rest, 1, inspect)
+    from IPython.core.getipython import get_ipython  # start-up cost
+    from IPython.core.page import page
+
+    shown = state.current_session.describe(rest[0], rest != words)
+    if shown:
+        page(safe_text(shown))
+    else:
+        shell: Any = get_ipython()
+        shell.run_line_magic("pinfo" if rest == words else "pinfo2", rest[0])
 
 
 def extend(state: ShellState, words: list[str]) -> None:
@@ -672,6 +688,7 @@ COMMANDS: dict[str, Callable[[ShellState, list[str]], None]] = {
     "list": list_tasks,
     "in": enter,
     "out": leave,
+    "inspect": inspect,
     "names": names,
     "extend": extend,
     "end": end,

@@ -21,6 +21,7 @@ from ..config.options import RunOptions
 from ..errors import PodtaskError
 from .arguments import fields_by_flag
 from .commands import COMMANDS
+from .current_session import CurrentSession
 
 MAGIC_LINE = re.compile(r"^\s*(?P<magic>%%?)podtask(?P<rest>\s.*)$")
 # Python before the quote of a name: the first argument of a preset, a keyword, or a key of a dict.
@@ -48,8 +49,15 @@ SESSION_COMMANDS = ("in", "names", "extend", "end")
 TASK_COMMANDS = ("attach", "logs", "shell", "cancel", "delete")
 
 
-def make_matcher(shell: Any) -> Callable[[CompletionContext], dict[str, Any]]:
-    """Return the matcher for an IPython shell."""
+def make_matcher(
+    shell: Any, current_session: CurrentSession
+) -> Callable[[CompletionContext], dict[str, Any]]:
+    """Return the matcher for an IPython shell.
+
+    Args:
+        shell: The shell.
+        current_session: The session that the notebook is in, whose variables are offered, too.
+    """
 
     @context_matcher(identifier="podtask", priority=100)
     def complete(context: CompletionContext) -> dict[str, Any]:
@@ -58,6 +66,15 @@ def make_matcher(shell: Any) -> Callable[[CompletionContext], dict[str, Any]]:
             prefix, candidates = _candidates(context, shell.user_ns, _typed_cells(shell))
         except PodtaskError:  # for example, a setting is wrong
             prefix, candidates = line.split(" ")[-1], []
+        if current_session.name and not candidates and not MAGIC_LINE.match(line):
+            prefix, candidates, is_of_session = current_session.complete(line, context.full_text)
+            offered = [SimpleCompletion(text=each, type="instance") for each in candidates]
+            # What the notebook has under the same name does not count.
+            return {
+                "completions": offered,
+                "matched_fragment": prefix,
+                "suppress": bool(offered) and is_of_session,
+            }
         texts = dict.fromkeys(each for each in candidates if each.startswith(prefix))
         if not texts and MAGIC_LINE.match(line):
             texts = {prefix: None}  # what was typed stays: no Python keyword has a meaning here

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from typing import Any
 
 from ..frontend import current_screen
 
+log = logging.getLogger(__name__)
 HERE = "%%here"
 NOTEBOOK_MARK = "notebook"
 # IPython's own magics that concern the notebook, or only show something in the page. Its others, such as %timeit and
@@ -54,6 +56,8 @@ PAGE_CELL_MAGICS = ("html", "HTML", "javascript", "js", "latex", "markdown", "sv
 MAGIC_LINE = re.compile(r"%([^\W\d]\w*)(?:\s|$)")
 CELL_MAGIC_LINE = re.compile(r"%%([^\W\d]\w*)(?:\s|$)")
 HELP = re.compile(r"\?{1,2}\s*%{0,2}[\w.*]+|%{0,2}[\w.*]+\s*\?{1,2}")
+VARIABLE_HELP = re.compile(r"\?{1,2}\s*([^\W\d][\w.]*)|([^\W\d][\w.]*)\s*\?{1,2}")
+DOTTED_NAME = re.compile(r"(?<![\w.)\]\"'])(?P<path>(?:[^\W\d]\w*\.)*)(?P<prefix>(?:[^\W\d]\w*)?)$")
 ENDS_OF_KERNEL = ("exit", "exit()", "quit", "quit()")
 
 
@@ -106,9 +110,46 @@ class CurrentSession:
 
     def __call__(self, lines: list[str]) -> list[str]:
         """Return the lines of a cell; those of one that runs in the session begin with the cell magic."""
-        if self._depth or _is_silent(self._shell) or not runs_in_session(lines, self._shell):
+        if self._depth or _is_silent(self._shell):
+            return lines
+        help_line = VARIABLE_HELP.fullmatch("".join(lines).strip())
+        if help_line:
+            source = " --source" if "??" in help_line[0] else ""
+            return [f"%podtask inspect {help_line[1] or help_line[2]}{source}\n"]
+        if not runs_in_session(lines, self._shell):
             return lines
         return [f"%%podtask --session {self.name}\n", *lines]
+
+    def complete(self, text: str, cell: str) -> tuple[str, list[str], bool]:
+        """Return completions of the session.
+
+        Args:
+            text: The line of code before the cursor.
+            cell: The whole cell.
+
+        Returns:
+            What they complete, the completions, and whether they are the attributes of a variable of the session.
+        """
+        match = DOTTED_NAME.search(text) if self.name else None
+        if match is None or not match[0] or not runs_in_session(cell.splitlines(keepends=True), self._shell):
+            return "", [], False
+        path = match["path"].split(".")[:-1]
+        words = self._ask({"path": path, "prefix": match["prefix"]}).get("words", [])
+        return match["prefix"], [str(word) for word in words], bool(path)
+
+    def describe(self, name: str, with_source: bool) -> str:
+        """Return the help on a variable of the session, a dotted name; empty if the session does not answer."""
+        path = name.split(".")
+        return str(self._ask({"path": path, "source": with_source}).get("text", "")) if self.name else ""
+
+    def _ask(self, question: dict[str, Any]) -> dict[str, Any]:
+        from ..api.session import ask_session  # start-up cost
+
+        try:
+            return ask_session(self.name, question)
+        except Exception:  # Tab shows what the notebook knows, whatever is wrong
+            log.exception("session %s was not asked", self.name)
+            return {}
 
     def _begin_cell(self) -> None:
         self._depth += 1
@@ -121,8 +162,9 @@ class CurrentSession:
         lines = str(info.raw_cell).splitlines(keepends=True)
         if self._depth != 1 or runs_in_session(lines, self._shell):
             return
-        words = (_first_line(lines).split() or [""])[:1]
-        if _has_code(lines) and words[0] not in ("%podtask", "%%podtask"):  # these say so themselves
+        first = _first_line(lines)
+        is_own = first.split()[:1] in (["%podtask"], ["%%podtask"]) or HELP.fullmatch(first)  # these show it
+        if _has_code(lines) and not is_own:
             current_screen().show_mark(NOTEBOOK_MARK)
 
 

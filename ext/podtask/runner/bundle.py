@@ -74,6 +74,7 @@ LATE_MODULES = (
     "supervisor.webhook",
     "supervisor.session",
     "worker.session",
+    "worker.questions",
     "supervisor.items",
     "worker.items",
     "plain_items",

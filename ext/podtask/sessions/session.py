@@ -152,6 +152,12 @@ class Session:
         return self._runner is not None and self._runner.channel.is_busy
 
     @property
+    def answers_at_once(self) -> bool:
+        """Whether it is idle and connected, so that a question is answered in a moment."""
+        has_begun = self._runner is not None and self._number and not self.ended and not self._note
+        return bool(has_begun and self._runner is not None and self._runner.channel.is_idle)
+
+    @property
     def location(self) -> str:
         """Its pod, or the process on this machine; "not started" before its first cell."""
         if self._runner is None:
@@ -175,6 +181,7 @@ class Session:
         namespace: dict[str, Any],
         call: FunctionCall | None = None,
         asks_names: bool = False,
+        question: dict[str, Any] | None = None,
     ) -> CellLauncher:
         """Check a cell, pack what it takes from the notebook (what was set there last), and return what runs it.
 
@@ -184,6 +191,7 @@ class Session:
             namespace: The notebook's namespace.
             call: The function call that the cell stands for, if any.
             asks_names: Whether the result lists the variables of the session.
+            question: A question about a variable; see ``runner.worker.questions``.
 
         Raises:
             InputError: An option or an input is wrong, or a name was set on both sides.
@@ -211,7 +219,7 @@ class Session:
                 shared.cancel(choice)
             raise
         self._rendered = prepared.manifest
-        return CellLauncher(self, prepared, chosen[0], number, asks_names)
+        return CellLauncher(self, prepared, chosen[0], number, asks_names, question)
 
     def update_shared(self) -> None:
         """Note what the cells that have ended did to the names that notebook and session share."""
@@ -511,13 +519,24 @@ class CellLauncher:
         choice: What it takes from the notebook.
         number: Number of the process whose variables it counts on; 0 for any.
         asks_names: Whether the result lists the variables of the session.
+        question: A question about a variable; None for a cell.
+
+    Attributes:
+        described: [name, type, bytes, device] of each variable, if that was asked for.
+        answer: The answer to the question.
     """
 
     resumed = False
     is_enclosed = False
 
     def __init__(
-        self, session: Session, prepared: PreparedCell, choice: Choice, number: int, asks_names: bool
+        self,
+        session: Session,
+        prepared: PreparedCell,
+        choice: Choice,
+        number: int,
+        asks_names: bool,
+        question: dict[str, Any] | None = None,
     ) -> None:
         self.options = prepared.options
         self.name = session.task_name or session.name
@@ -528,9 +547,9 @@ class CellLauncher:
         self._number = number
         self._turn: Turn | None = None
         self._asks_names = asks_names
-        self.described: list[
-            list[Any]
-        ] = []  # [name, type, bytes, device] of each variable, if that was asked for
+        self._question = question
+        self.described: list[list[Any]] = []
+        self.answer: dict[str, Any] = {}
 
     @property
     def inputs(self) -> Mapping[str, tuple[str, int]]:
@@ -553,6 +572,8 @@ class CellLauncher:
             listener.on_phase(WAITING)
         linger = runner.manifest.linger_seconds
         more = {"max_last_value": MAX_LAST_VALUE_BYTES, "watched": [], "asks_names": self._asks_names}
+        if self._question is not None:
+            more["question"] = self._question
 
         def job_for(python: str, execution: str) -> Job:
             job = self._prepared.job_for(python, execution, linger, listener.on_note)
@@ -614,6 +635,7 @@ class CellLauncher:
             self._choice = None
         self._session.receive_end(end)
         self.described = end.get("described", [])
+        self.answer = end.get("answer") or {}
 
 
 class _CellBackend:

@@ -127,7 +127,20 @@ class _Cells:
             self._reported = end["names"] = names
         if job.get("asks_names"):
             end["described"] = describe_names(cell.namespace)
+        if job.get("question"):
+            end["answer"] = self._answer(job["question"])
         writer.emit(protocol.RESULT, end)
+
+    def _answer(self, question: Dict[str, Any]) -> Dict[str, Any]:
+        """Return the answer to a question about a variable; empty if that takes too long, or fails."""
+        # Start-up cost: few sessions are asked.
+        from . import questions
+
+        try:
+            with self._frontend.guard.lifted():  # the notebook interrupts what takes too long
+                return questions.answer(question, vars(self._module))
+        except BaseException:  # an attribute of the user's may raise anything
+            return {}
 
 
 def _receive(jobs: socket.socket) -> Optional[Tuple[Dict[str, Any], List[int]]]:
