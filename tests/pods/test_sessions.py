@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -211,4 +212,20 @@ def test_notebook_moves_into_the_pod(start_kernel: START, cluster: Any, namespac
     assert kernel.run("%%here\nhost != home == socket.gethostname()").result == {"text/plain": "True"}
     kernel.run("%podtask out")
     assert kernel.run("host != home == socket.gethostname()").result == {"text/plain": "True"}
+    kernel.run("%podtask end s")
+
+
+@pytest.mark.feature("N18")
+def test_stacks_of_a_thread_in_a_pod(start_kernel: START) -> None:
+    """The lines of a thread that a cell of a session has left: marked, and with their source."""
+    kernel = start_kernel()
+    begun = kernel.run(
+        "%%podtask --session s\nimport threading\nready, event = threading.Event(), threading.Event()\n"
+        "def beside():\n    ready.set()\n    event.wait()\n"
+        "threading.Thread(target=beside, daemon=True).start()\nready.wait()"
+    )
+    assert begun.error is None
+    shown = kernel.run("%podtask stack s").stdout
+    assert re.search(r"> Cell In\[\d+\], line [56], in beside: (ready.set|event.wait)\(\)", shown)
+    assert kernel.run("%%podtask --session s\nevent.is_set()").result == {"text/plain": "False"}
     kernel.run("%podtask end s")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import logging
 import secrets
 from collections.abc import Callable
@@ -31,6 +32,7 @@ runner_log = logging.getLogger("podtask.runner")  # the debug log of all runners
 PING_INTERVAL_SECONDS = 15
 MAX_SILENCE_SECONDS = 45  # then the connection counts as dead
 NO_JOB_PAUSE_SECONDS = 1.0  # between two connections to a runner that waits for its job
+MAX_STACKS_SECONDS = 10.0  # until the runner has sent the stacks of its worker
 MAX_EAGER_BYTES = 512 << 10  # of inputs that are sent with the handshake, before the runner's hello
 
 
@@ -104,6 +106,8 @@ class Channel:
         self._link: _Link | None = None
         self._interrupts = 0
         self._client_id = secrets.token_hex(8)
+        self._stack_dumps: dict[int, asyncio.Future[str]] = {}  # those that were asked for, by number
+        self._stack_numbers = itertools.count(1)
         self._answered_seq = 0  # of the last question that was answered before this channel connected
         self._asked_seq = 0  # of the last question
         self._answer: dict[str, Any] = {}
@@ -175,6 +179,30 @@ class Channel:
         if self._link is not None:
             with contextlib.suppress(OSError):
                 await self._send_commands(self._link)
+
+    async def read_stacks(self) -> str:
+        """Return the stacks of all threads of the cell, as ``faulthandler`` prints them; empty if it does not answer.
+
+        Raises:
+            TaskError: The runner cannot be reached, or the task is not this user's.
+        """
+        link = self._link
+        if self.follows_only:
+            raise TaskError("Only the owner of a task reads its stacks.", "Ask the owner.")
+        number, answer = next(self._stack_numbers), asyncio.get_running_loop().create_future()
+        self._stack_dumps[number] = answer
+        try:
+            if link is None:
+                raise ConnectionError("it is not connected")
+            await link.send(protocol.encode(protocol.STACKS, {"n": number}))
+            return await asyncio.wait_for(answer, MAX_STACKS_SECONDS)
+        except (OSError, asyncio.TimeoutError) as error:
+            why = str(error) or f"no answer in {MAX_STACKS_SECONDS:g} s"
+            raise TaskError(
+                f"The stacks of {self._backend.name} were not read: {why}.", "Try again."
+            ) from None
+        finally:
+            del self._stack_dumps[number]
 
     def free_values(self) -> None:
         """Free the job and the result: the task has ended."""
@@ -313,10 +341,8 @@ class Channel:
             self._handle_close(frame)
         elif frame.kind == protocol.LOG:
             self._log_line(frame.meta)
-        elif frame.kind == protocol.USAGE:
-            self._listener.on_usage(frame)
-        elif frame.kind == protocol.NOTE:
-            self._pass_on_note(frame)
+        elif frame.kind in (protocol.USAGE, protocol.NOTE, protocol.STACK_DUMP):
+            self._receive_report(frame)
         elif frame.kind == protocol.BLOB:
             self._store_values(frame)
             return await self._finish(link)
@@ -329,6 +355,20 @@ class Channel:
             if frame.kind != protocol.INPUT_REQUEST or frame.seq > self._answered_seq:
                 self._listener.on_frame(frame)
         return None
+
+    def _receive_report(self, frame: protocol.Frame) -> None:
+        """Receive what is said beside the output of the cell."""
+        if frame.kind == protocol.USAGE:
+            self._listener.on_usage(frame)
+        elif frame.kind == protocol.NOTE:
+            self._pass_on_note(frame)
+        else:
+            self._receive_stacks(frame)
+
+    def _receive_stacks(self, frame: protocol.Frame) -> None:
+        answer = self._stack_dumps.get(int(frame.meta["n"]))
+        if answer is not None and not answer.done():
+            answer.set_result(frame.data.decode("utf-8", "replace"))
 
     async def _handle_result(self, link: _Link, frame: protocol.Frame) -> RunnerResult | None:
         self._end = frame.meta

@@ -96,6 +96,17 @@ class LogChannel:
     async def interrupt(self) -> None:
         """Do nothing: a batch task can only be stopped by deleting its pod."""
 
+    async def read_stacks(self) -> str:
+        """Refuse: nothing can be asked in batch mode.
+
+        Raises:
+            TaskError: Always.
+        """
+        raise TaskError(
+            "A cell in batch mode cannot be asked for its stacks.",
+            "Ask for the rights to pods/portforward or pods/exec: %podtask rbac.",
+        )
+
     async def reply(self, answer: dict[str, Any]) -> None:
         """Do nothing: ``input()`` gets no answer in batch mode."""
 

@@ -343,6 +343,10 @@ class CellChannel:
             await self._channel.kill(self._name)
             await asyncio.wait({self._work}, timeout=KILL_SECONDS)
 
+    async def read_stacks(self) -> str:
+        """Return the stacks of all threads of the session; empty before the cell has begun."""
+        return await self._channel.read_stacks() if self._has_begun else ""
+
     async def reply(self, answer: dict[str, Any]) -> None:
         """Answer the cell's ``input()``."""
         if self._has_begun:

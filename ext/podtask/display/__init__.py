@@ -4,4 +4,13 @@ This package renders what ``lifecycle`` reports, in a notebook or a terminal. It
 what happens to a task.
 """
 
-__all__ = ["background", "foreground", "map_view", "status_line", "task_table", "tracebacks", "view"]
+__all__ = [
+    "background",
+    "foreground",
+    "map_view",
+    "stacks",
+    "status_line",
+    "task_table",
+    "tracebacks",
+    "view",
+]

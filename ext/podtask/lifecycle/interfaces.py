@@ -123,6 +123,9 @@ class RunnerChannel(Protocol):
     async def interrupt(self) -> None:
         """Interrupt the cell."""
 
+    async def read_stacks(self) -> str:
+        """Return the stacks of all threads of the cell; empty if it does not answer."""
+
     async def reply(self, answer: dict[str, Any]) -> None:
         """Answer the cell's ``input()``."""
 

@@ -21,7 +21,7 @@ from typing import Any, NoReturn
 
 from ..backends.base import Snapshot
 from ..config.options import PLAIN
-from ..errors import InputError, TaskTimeout, ended_by_user
+from ..errors import InputError, TaskError, TaskTimeout, ended_by_user
 from ..event_loop import clean_up_at_sigterm
 from ..formatting import html_card
 from ..frontend import running_cell, show_refreshable
@@ -497,6 +497,20 @@ class Task(concurrent.futures.Future[Any]):
         is_of_cell = manifest is not None and container == manifest.primary and not self.is_untrusted
         return text if is_of_cell else escape_controls(text)
 
+    def read_stacks(self) -> str:
+        """Return the stacks of all threads of the running cell, as ``faulthandler`` prints them, without stopping it.
+
+        Raises:
+            TaskError: The cell does not run, cannot be reached, or does not answer.
+        """
+        channel = self._follower.channel
+        if channel is None or self.status != "Running":
+            raise TaskError(
+                f"The cell of {self.called} does not run: {self.status}.", "Try again while it runs."
+            )
+        text = self._follower.loop.run(channel.read_stacks())
+        return check_stacks(text, self.called)
+
     def why(self) -> str:
         """Return in one line what the pod waits for and what to change, or how the task ended."""
         if self._follower.backend is None or self._follower.done.done():
@@ -603,3 +617,18 @@ def find_running_task(name: str, given: Mapping[str, Any]) -> Task | None:
         and all(given.get(part, place) == place for part, place in task.location.items())
     ]
     return found[0] if len(found) == 1 else None
+
+
+def check_stacks(text: str, name: str) -> str:
+    """Return the stacks of a process.
+
+    Args:
+        text: What has arrived of them.
+        name: Name of the task or session.
+
+    Raises:
+        TaskError: Nothing has arrived.
+    """
+    if not text:
+        raise TaskError(f"The process of {name} does not answer: it is stopped, or has ended.", "Try again.")
+    return text

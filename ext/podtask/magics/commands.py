@@ -42,6 +42,7 @@ GROUPS: dict[str, dict[str, str]] = {
         "logs": "logs nightly",
         "shell": "shell nightly -- nvidia-smi",
         "why": "why nightly",
+        "stack": "stack nightly",
         "cancel": "cancel nightly",
         "delete": "delete nightly",
         "gc": "gc --keep 1d",
@@ -575,6 +576,35 @@ def _why_in_cluster(name: str, rest: list[str], tasks: dict[str, Task]) -> str:
         raise TaskNotFound(f"{error.message}{did_you_mean(name, tasks)}", error.hint) from None
 
 
+def stack(state: ShellState, words: list[str]) -> None:
+    """%podtask stack NAME: print the stacks of all threads of a running cell, of a task or a session of this notebook, without stopping it; '>' marks the lines of cells."""
+    _check_count(words, 1, stack)
+    from IPython.core.getipython import get_ipython  # start-up cost
+
+    from ..display.stacks import render_stacks
+    from ..errors import InputError
+    from ..lifecycle.task import Task, find_running_task
+    from ..sessions.registry import open_sessions
+
+    name = words[0]
+    variable = state.variables.get(name)
+    found = next((each for each in open_sessions() if each.name == name), None)
+    task = variable if isinstance(variable, Task) else find_running_task(name, {})
+    if found is None and task is None:
+        raise InputError(
+            f"This notebook has no running task or session {name!r}.",
+            "%podtask list shows them; %podtask attach NAME follows a task of another kernel first.",
+        )
+    shell: Any = get_ipython()
+
+    def cell_name(filename: str) -> str:
+        formatted = shell.compile.format_code_name(filename)
+        return " ".join(formatted) if formatted else ""
+
+    text = found.read_stacks() if found is not None else task.read_stacks() if task is not None else ""
+    print(render_stacks(text, cell_name))
+
+
 def doctor(state: ShellState, words: list[str]) -> None:
     """%podtask doctor [OPTIONS]: check everything that a cell needs, and run one; takes the options of %%podtask."""
     from ..api.resolve import resolve_options  # start-up cost
@@ -696,6 +726,7 @@ COMMANDS: dict[str, Callable[[ShellState, list[str]], None]] = {
     "logs": logs,
     "shell": shell,
     "why": why,
+    "stack": stack,
     "cancel": cancel,
     "delete": delete,
     "gc": gc,

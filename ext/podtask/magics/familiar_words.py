@@ -49,7 +49,7 @@ COMMANDS: dict[str, str] = {
     ),
     **dict.fromkeys(("log", "tail"), "%podtask logs NAME prints the log of a task."),
     **dict.fromkeys(
-        ("describe", "events", "inspect", "explain"),
+        ("describe", "events", "explain"),
         "%podtask why NAME explains what a task waits for; the line under its cell unfolds to its events and its pod.",
     ),
     **dict.fromkeys(

@@ -73,6 +73,7 @@ LATE_MODULES = (
     "supervisor.record_writer",
     "supervisor.webhook",
     "supervisor.session",
+    "supervisor.stack_dump",
     "worker.session",
     "worker.questions",
     "supervisor.items",

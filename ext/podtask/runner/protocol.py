@@ -119,12 +119,13 @@ PLAIN_COLUMN_TYPES = (
 _json = json.JSONEncoder(separators=(",", ":")).encode  # json.dumps would create an encoder for each call
 
 # client -> runner; the meta of ITEM is described in ``supervisor/items.py``
-ATTACH, RUN, FETCH, ACK, INTERRUPT, INPUT_REPLY, PING, EXTEND, ITEM = range(1, 10)
+ATTACH, RUN, FETCH, ACK, INTERRUPT, INPUT_REPLY, PING, EXTEND, ITEM, STACKS = range(1, 11)
 # both ways
 BLOB, HAVE, CLOSE = range(16, 19)
 # runner -> client; the meta of USAGE is what UsageMeter.measure returns, with the name of the execution ("exec");
-# NOTE is a line for the user, which may come after the result; SESSION is what Session.state returns
-HELLO, PONG, ERROR, LOG, USAGE, NOTE, SESSION = range(32, 39)
+# NOTE is a line for the user, which may come after the result; SESSION is what Session.state returns; the data of
+# STACK_DUMP answers the STACKS frame with the same number ("n")
+HELLO, PONG, ERROR, LOG, USAGE, NOTE, SESSION, STACK_DUMP = range(32, 40)
 # worker -> supervisor: how much of the values can be sent already
 VALUES = 48
 # runner -> client, spooled; the meta of ITEM_RESULT is described in ``worker/items.py``

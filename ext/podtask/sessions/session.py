@@ -30,6 +30,7 @@ from ..errors import InputError, NoStream, PodtaskError, TaskError
 from ..event_loop import ignore_result, loop
 from ..lifecycle.interfaces import StartedRunner, TaskListener
 from ..lifecycle.prepare import PreparedCell, SelectedInputs, prepare
+from ..lifecycle.task import check_stacks
 from ..manifest.pod_manifest import PodManifest
 from ..manifest.session_pod import SessionRecord, plain_value
 from ..pickling.function_call import FunctionCall
@@ -270,6 +271,16 @@ class Session:
             TaskError: It cannot be reached at the moment.
         """
         loop().run(self._extend(seconds))
+
+    def read_stacks(self) -> str:
+        """Return the stacks of all threads of the session, as ``faulthandler`` prints them, without stopping its cell.
+
+        Raises:
+            TaskError: It has not started, cannot be reached, or does not answer.
+        """
+        if self._runner is None:
+            raise TaskError(f"Session {self.name} has not started.", "Run a cell in it.")
+        return check_stacks(loop().run(self._runner.channel.read_stacks()), f"session {self.name}")
 
     # -- in the event loop -------------------------------------------------------------------------
 

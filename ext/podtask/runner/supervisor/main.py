@@ -36,6 +36,7 @@ MAX_SOURCE_CHARS = 256 << 10
 OWNER_KINDS = (
     *(protocol.BLOB, protocol.RUN, protocol.INTERRUPT, protocol.INPUT_REPLY, protocol.ACK, protocol.EXTEND),
     protocol.ITEM,
+    protocol.STACKS,
 )
 NUMBER = (int, float)
 # What the supervisor needs of a run frame; the rest is for the worker, whose death it survives.
@@ -88,6 +89,7 @@ class Supervisor:
         )  # of executions that start when those before have ended
         self._known: Set[str] = set()  # names of all executions so far
         self._session: Any = None  # the Session, once a cell of one was sent
+        self._stack_dump: Any = None  # the StackDump that arrives
         self._exit: Optional[int] = None
         self._signal_exit_code = 0  # the exit code for a signal that came when no cell ran
         self._exit_at = FOREVER  # when it exits after that signal (monotonic)
@@ -208,6 +210,8 @@ class Supervisor:
             if self._session is not None:
                 self._session.extend(float(meta["seconds"]))
                 self._send_session()
+        elif kind == protocol.STACKS:
+            self._begin_stack_dump(client, int(meta["n"]))
         elif kind == protocol.ACK:
             self._acknowledge(str(meta["exec"]), bool(meta.get("release")))
 
@@ -475,7 +479,33 @@ class Supervisor:
         """Tell the clients the state of the session."""
         self._clients.send(protocol.encode(protocol.SESSION, self._session.state()))
 
+    def _begin_stack_dump(self, client: Connection, number: int) -> None:
+        """Let the worker write the stacks of its threads; the answer follows once they are complete."""
+        worker = self._running.worker if self._running is not None else None
+        if worker is None and self._session is not None:
+            worker = self._session.worker
+        if worker is None or worker.status is not None:
+            client.send(protocol.encode(protocol.STACK_DUMP, {"n": number}))
+            return
+        if self._stack_dump is None:
+            import_hooks.install(None)
+            # Start-up cost: few tasks are asked.
+            from .stack_dump import StackDump
+
+            self._stack_dump = StackDump(worker)
+            self._selector.register(worker.stacks, selectors.EVENT_READ, self._stack_dump.receive)
+        self._stack_dump.clients.append((client, number))
+
+    def _end_stack_dump(self) -> None:
+        """Answer who waits for the stacks of a worker: they are complete, or the worker has ended."""
+        if self._stack_dump is not None:
+            self._selector.unregister(self._stack_dump.worker.stacks)
+            self._stack_dump.receive()
+            self._stack_dump.answer()
+            self._stack_dump = None
+
     def _unregister(self, pipes: List[int]) -> None:
+        self._end_stack_dump()
         for key in list(self._selector.get_map().values()):
             if key.fd in pipes:
                 self._selector.unregister(key.fileobj)
@@ -570,6 +600,8 @@ class Supervisor:
         ]
         if self._waits_for_files:
             deadlines.append(self._files_at)
+        if self._stack_dump is not None:
+            deadlines.append(self._stack_dump.due)
         if self._session is not None:
             deadlines.append(self._session.deadline)
         if self._running is not None:
@@ -597,6 +629,8 @@ class Supervisor:
     def _check_deadlines(self) -> None:
         now = time.monotonic()
         self._clients.close_expired(now)
+        if self._stack_dump is not None and self._stack_dump.due <= now:
+            self._end_stack_dump()
         self._run_from_files(now)
         execution = self._execution
         if self._session is not None and self._check_session(now):

@@ -11,7 +11,7 @@ from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Tupl
 from .. import protocol
 from ..debug_log import logger
 from ..streams import CHUNK_BYTES, MAX_CHUNKS_PER_READ, read_available
-from ..worker.main import WorkerPipes
+from ..worker.main import STACK_SIGNAL, WorkerPipes
 from .temporary_files import temporary_file
 
 
@@ -35,13 +35,15 @@ class WorkerProcess:
         self.events, self.events_end = os.pipe()
         self.replies_end, self.replies = os.pipe()
         self.arrival_end, self.arrival = os.pipe()
+        self.stacks, self.stacks_end = os.pipe()
         self.taps: Dict[str, int] = {}
         # The write ends stay open here, too, so that a worker that closes its own causes no end of file.
         self._ends: Dict[str, int] = {}
         ends = self._ends
         for name in ("stdout", "stderr"):
             self.taps[name], ends[name] = os.pipe()
-        for fd in (self.events, self.arrival, *self.taps.values()):
+        # A worker must not wait when nobody reads its stacks.
+        for fd in (self.events, self.arrival, self.stacks, self.stacks_end, *self.taps.values()):
             os.set_blocking(fd, False)
         self.status: Optional[int] = None
         self._decoder = protocol.Decoder()
@@ -67,7 +69,7 @@ class WorkerProcess:
             os.dup2(ends["stderr"], 2)
             devnull = os.open(os.devnull, os.O_RDONLY)
             os.dup2(devnull, 0)
-            for fd in (devnull, self.events, self.replies, self.arrival, *ends.values()):
+            for fd in (devnull, self.events, self.replies, self.arrival, self.stacks, *ends.values()):
                 os.close(fd)
             code = work(self)
         except BaseException as error:
@@ -84,7 +86,13 @@ class WorkerProcess:
     def pipes(self) -> WorkerPipes:
         """Return the ends that the worker uses."""
         return WorkerPipes(
-            self.events_end, self.replies_end, self.lock.fileno(), self.taps, self.arrival_end, self.results
+            self.events_end,
+            self.replies_end,
+            self.lock.fileno(),
+            self.taps,
+            self.arrival_end,
+            self.stacks_end,
+            self.results,
         )
 
     def frames(self) -> Iterator[protocol.Frame]:
@@ -131,6 +139,15 @@ class WorkerProcess:
         except ProcessLookupError:
             pass  # all have ended
 
+    def begin_stack_dump(self) -> None:
+        """Let the worker write the stacks of its threads to its pipe; do nothing if it has ended."""
+        for _ in read_available(self.stacks):
+            pass  # what somebody else has asked for
+        try:
+            os.kill(self.pid, STACK_SIGNAL)
+        except ProcessLookupError:
+            pass  # it has ended
+
     def end_in_words(self) -> str:
         """Return how the worker has ended: its exit code, or the signal that killed it."""
         status = self.status or 0
@@ -142,7 +159,7 @@ class WorkerProcess:
         """Close the descriptors; the results stay readable."""
         fds = (
             *(self.events, self.events_end, self.replies, self.replies_end),
-            *(self.arrival, self.arrival_end),
+            *(self.arrival, self.arrival_end, self.stacks, self.stacks_end),
         )
         for fd in (*fds, *self.taps.values(), *self._ends.values()):
             os.close(fd)
@@ -156,6 +173,7 @@ def signal_sockets() -> Tuple[socket.socket, socket.socket]:
     end.setblocking(False)
     signal.set_wakeup_fd(end.fileno(), warn_on_full_buffer=False)
     signal.signal(signal.SIGCHLD, lambda number, frame: None)
+    signal.signal(STACK_SIGNAL, signal.SIG_IGN)  # until a worker has its own handler
     return wake, end
 
 

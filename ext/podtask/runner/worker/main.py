@@ -5,6 +5,7 @@ variables. The value of the last expression is displayed, as a notebook does.
 """
 
 import ast
+import faulthandler
 import os
 import signal
 import sys
@@ -22,6 +23,9 @@ from . import changes, describe_error, import_hooks, import_path, inputs, output
 from .execute import CompiledCell
 from .leftovers import LEFTOVER_SECONDS, abbreviate, end_leftovers
 
+# Makes a worker write the stacks of its threads to a pipe. faulthandler does that in C, also while other C code holds the
+# GIL. Libraries use the signals with names, and the C library the first and last ones of the others.
+STACK_SIGNAL = int(signal.SIGRTMAX) - 2 if hasattr(signal, "SIGRTMAX") else int(signal.SIGUSR2)
 SharedNames = Any  # of ``shared_names``, which only sessions load
 
 
@@ -34,6 +38,7 @@ class WorkerPipes(NamedTuple):
         lock_fd: Descriptor of the file whose lock orders the writers of frames.
         taps: Stream name -> read end of the pipe behind descriptor 1 or 2.
         arrival_fd: Read end of the pipe that becomes readable when more of the inputs has arrived.
+        stacks_fd: Write end of the pipe that takes the stacks of all threads.
         results: File for the pickled values, and the one that takes its place if a value fails half-way.
     """
 
@@ -42,6 +47,7 @@ class WorkerPipes(NamedTuple):
     lock_fd: int
     taps: Dict[str, int]
     arrival_fd: int
+    stacks_fd: int
     results: Tuple[IO[bytes], IO[bytes]]
 
 
@@ -77,6 +83,7 @@ def set_up(pipes: WorkerPipes) -> Tuple[InterruptGuard, FrameWriter, DisplayFron
     frontend.install()
     signal.signal(signal.SIGINT, guard.on_interrupt)
     signal.signal(signal.SIGTERM, guard.on_interrupt)
+    faulthandler.register(STACK_SIGNAL, pipes.stacks_fd, all_threads=True)
     _reset_sigterm_in_children()
     import_path.restore()
     import_hooks.install(frontend)
