@@ -165,4 +165,4 @@ def test_port_is_below_the_ephemeral_ports() -> None:
 
 def test_program_is_short() -> None:
     """The program is short, because it is shown as the container's command in the YAML of the pod."""
-    assert len(boot_program()) < 4600
+    assert len(boot_program()) < 4300

@@ -163,6 +163,20 @@ def test_path_of_the_cell_is_that_of_python(python: str, case: str, tmp_path: Pa
 
 
 @pytest.mark.fault(88)
+@pytest.mark.parametrize("python", PYTHONS)
+def test_second_start_imports_nothing_from_its_working_directory(python: str, tmp_path: Path) -> None:
+    """Python that starts again without ``-I`` imports nothing from the working directory, and returns to it."""
+    log = tmp_path / "log"
+    write_hostile_modules(tmp_path, log, (*STARTUP, *STANDARD))
+    program = f"{boot_program().partition('import binascii')[0]}print(os.getcwd())"
+    words = [python, "-I", "-c", program]
+    environ = {"PATH": os.environ["PATH"], "PYTHONPATH": "/nowhere"}
+    done = subprocess.run(words, env=environ, cwd=tmp_path, capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == (f"{tmp_path}\n", "")
+    assert not log.exists()
+
+
+@pytest.mark.fault(88)
 def test_hash_seed_of_the_container_holds_in_the_cell(monkeypatch: pytest.MonkeyPatch) -> None:
     """Variables that Python reads when it starts have their effect in the cell."""
     monkeypatch.setenv("PYTHONHASHSEED", "7")

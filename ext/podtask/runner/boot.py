@@ -42,8 +42,12 @@ if sys.flags.isolated and any("PYTHON" + name in env for name in STARTUP_VARIABL
         with open("/proc/self/cmdline") as cmdline:
             words = cmdline.read().split("\0")[:-1]
     words[words.index("-I")] = "-s"
+    # Since 3.13, Python imports linecache before the program, also from the working directory.
+    env["PODTASK_CWD"] = os.getcwd()
+    os.chdir("/")
     os.execv(sys.executable, words)  # noqa: S606 -- this program, with other flags
 sys.path[:] = filter(None, sys.path)  # an empty entry is the working directory
+os.chdir(env.pop("PODTASK_CWD", "."))
 
 import binascii  # noqa: E402 -- only from here on are modules found in safe places
 import errno  # noqa: E402

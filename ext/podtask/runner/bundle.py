@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import functools
 import marshal
+import re
 import sys
 import zlib
 from pathlib import Path
@@ -193,10 +194,14 @@ class _Shortener(ast.NodeTransformer):
 
 @functools.cache
 def boot_program() -> str:
-    """Return the first program of the primary container: ``boot.py`` without comments, types and imports of podtask."""
+    """Return the first program of the primary container.
+
+    It is ``boot.py`` without comments, types and imports of podtask, and indented by one space.
+    """
     tree = ast.parse((FOLDER / "boot.py").read_text())
     tree.body.pop(0)  # the docstring
-    return ast.unparse(_Shortener().visit(tree))
+    text = ast.unparse(_Shortener().visit(tree))
+    return re.sub("^ +", lambda spaces: " " * (len(spaces[0]) // 4), text, flags=re.MULTILINE)
 
 
 # Creates the packages and modules in memory, then starts the supervisor.

@@ -90,7 +90,7 @@ def test_checksum_without_numpy(monkeypatch: pytest.MonkeyPatch) -> None:
         (bytearray(b"abc"), set_item(0, 100)),
         (np.arange(20).reshape(4, 5)[:, ::2], set_item((0, 1), 9)),  # not one piece of memory
         (np.array([[], [1]], dtype=object), lambda value: value[0].append(1)),
-        (np.arange(6).reshape(2, 3), lambda value: setattr(value, "shape", (3, 2))),
+        (np.arange(6).reshape(2, 3), lambda value: value.resize((3, 2), refcheck=False)),
         (np.arange(6), lambda value: value.setflags(write=False)),
         (np.array(["2020-01-01"], "datetime64[D]"), set_item(0, np.datetime64("2021-01-01"))),
         (pd.DataFrame({"a": [1.0, 2.0], "b": ["x", "y"]}), lambda value: value.__setitem__("c", 1)),
