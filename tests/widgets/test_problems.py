@@ -154,6 +154,36 @@ def test_variable_name_is_checked(user: User, name: str, says: str) -> None:
     assert says in user.notes()[0]
 
 
+@pytest.mark.parametrize(
+    ("page", "add", "label"),
+    [("Volumes", "Add volume", "Claim (PVC)"), ("Security", "Add pull secret", "Pull secret 1")],
+)
+def test_name_that_the_cluster_does_not_have(
+    monkeypatch: pytest.MonkeyPatch, page: str, add: str, label: str
+) -> None:
+    """U31: an object that is known not to exist is a warning; the template stays valid."""
+    monkeypatch.setattr(
+        "podtask_widgets.page.suggest_names",
+        lambda kind, combobox, show_error, is_current: setattr(combobox, "options", ("known", "other")),
+    )
+
+    def warnings(user: User) -> list[str]:
+        return [each.value for each in user.visible() if "pt-warn" in each._dom_classes]
+
+    user = User(TemplateBuilder())
+    user.open(page)
+    user.click(add)
+    user.write(label, "unknown")
+    (warning,) = warnings(user)
+    assert "&#x27;unknown&#x27; was found in the cluster" in warning
+    assert user.state == "✓ valid"
+    user.write(label, "known")
+    assert warnings(user) == []
+    user.builder.template = user.builder.template.replace(namespace="team-b")
+    user.write(label, "unknown")
+    assert warnings(user) == []  # the names are those of another namespace
+
+
 def test_final_pod_is_beside_the_yaml(user: User) -> None:
     """U30: beside the YAML page is the pod that a cell gets; beside the others, the template."""
     user.builder.template = PodTemplate({"containers": [{"name": "primary", "image": "team/image:1"}]})

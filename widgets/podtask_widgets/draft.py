@@ -44,6 +44,11 @@ class Draft:
         self.metadata = Key(Root(self.data), "metadata", keep_empty=True)
         self.container = PrimaryContainer(self)
 
+    @property
+    def namespace(self) -> str | None:
+        """The namespace that the template names."""
+        return self._namespace
+
     def load(self, template: PodTemplate) -> None:
         """Replace the draft by a template."""
         self.primary = template.primary_container_name

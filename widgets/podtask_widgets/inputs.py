@@ -10,6 +10,8 @@ from .field_refs import FieldRef
 
 EDIT_IN_YAML = "edit this field in YAML"
 Options = Sequence[tuple[str, Any]]
+ShowMessage = Callable[[str, str, bool], None]
+"""Show a text with a tooltip below an input; the last argument is whether it is only a warning."""
 YES_NO: Options = (("not set", None), ("yes", True), ("no", False))
 
 
@@ -27,7 +29,9 @@ class Input:
         self.widget = widget
         self.label = ""  # with the card that the input is in
         self.error = ""  # why the text cannot be read; empty if it can
-        self.show_message: Callable[[str, str], None] = lambda text, tooltip: None
+        self.warning = ""  # shown while nothing is wrong
+        self.show_message: ShowMessage = lambda text, tooltip, is_warning: None
+        self._problem = "", ""
         self._on_change = on_change
 
     def show_problem(self, text: str, path: str) -> None:
@@ -37,9 +41,16 @@ class Input:
             text: What is wrong.
             path: Path of the wrong field, for a tooltip.
         """
+        self._problem = text, path
         text = self.error or text
         (self.widget.add_class if text else self.widget.remove_class)("pt-err")
-        self.show_message(text, path)
+        self.show_message(text or self.warning, path if text else "", not text)
+
+    def show_warning(self, text: str) -> None:
+        """Show a text while nothing is wrong; an empty text shows none."""
+        if text != self.warning:
+            self.warning = text
+            self.show_problem(*self._problem)
 
 
 class TextInput(Input):

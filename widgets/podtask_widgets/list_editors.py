@@ -10,6 +10,7 @@ import ipywidgets as w
 
 from .converters import TEXT_OR_EMPTY
 from .field_refs import FieldRef, Item
+from .inputs import ShowMessage
 from .page import Page
 
 GENERATED_CLASS = "pt-generated"  # of an input whose text is selected when it gets the focus
@@ -236,13 +237,14 @@ class PairField:
 def share_message_line(page: Page, row: Any) -> None:
     """Show the first problem of the inputs in a row in one line below the row."""
     inputs = [each for each in page.inputs if any(each.widget is child for child in row.children)]
-    messages: dict[int, tuple[str, str]] = {}
+    messages: dict[int, tuple[str, str, bool]] = {}
     show_in_row = page.message_line(row)
 
-    def show_message_of(number: int) -> Callable[[str, str], None]:
-        def show_message(text: str, tooltip: str) -> None:
-            messages[number] = text, tooltip
-            show_in_row(*next((each for each in messages.values() if each[0]), ("", "")))
+    def show_message_of(number: int) -> ShowMessage:
+        def show_message(text: str, tooltip: str, is_warning: bool) -> None:
+            messages[number] = text, tooltip, is_warning
+            texts = sorted((each for each in messages.values() if each[0]), key=lambda each: each[2])
+            show_in_row(*(texts[0] if texts else ("", "", False)))
 
         return show_message
 

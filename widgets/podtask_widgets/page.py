@@ -14,7 +14,7 @@ from podtask.errors import InputError
 from .converters import TEXT, Converter
 from .draft import Draft
 from .field_refs import FieldRef
-from .inputs import Dropdown, Input, Options, TextInput
+from .inputs import Dropdown, Input, Options, ShowMessage, TextInput
 from .name_suggestions import suggest_names
 from .shortcuts import Shortcut
 
@@ -65,6 +65,7 @@ class Page:
         self.inputs: list[Input] = []
         self.change_source: object = None  # the input that changes the draft while on_change is called
         self.context = ""  # of the inputs that are created: the card that they belong to
+        self._object_kinds: dict[Any, str] = {}  # by the combobox
         self.focus_targets: dict[str, Any] = {}
         self._shortcut_buttons: list[tuple[Shortcut, Any]] = []
 
@@ -115,8 +116,22 @@ class Page:
         return created
 
     def suggest_names(self, kind: str, combobox: Any, is_current: Callable[[], bool] = lambda: True) -> None:
-        """Suggest the names of all objects of a kind in a combobox; see :func:`suggest_names`."""
+        """Suggest the names of all objects of a kind in a combobox, and warn of others; see :func:`suggest_names`."""
+        if combobox not in self._object_kinds:
+            combobox.observe(lambda _: self._warn_of_unknown_names(), "options")
+        self._object_kinds[combobox] = kind
         suggest_names(kind, combobox, self._show_error, is_current)
+
+    def _warn_of_unknown_names(self) -> None:
+        """Warn of names that the cluster does not have; the template's own namespace may have others."""
+        for each in self.inputs:
+            kind, known = self._object_kinds.get(each.widget, ""), getattr(each.widget, "options", ())
+            is_unknown = kind and known and each.widget.value and each.widget.value not in known
+            each.show_warning(
+                f"No {kind} {each.widget.value!r} was found in the cluster."
+                if is_unknown and self.draft.namespace is None
+                else ""
+            )
 
     def dropdown(
         self, ref: FieldRef, label: str, options: Options, on_change: Callable[[], None] | None = None
@@ -170,25 +185,24 @@ class Page:
         """Create a line of small text."""
         return styled(self._html(escape(text)), "pt-h")
 
-    def message_line(self, box: Any, help_text: str = "") -> Callable[[str, str], None]:
+    def message_line(self, box: Any, help_text: str = "") -> ShowMessage:
         """Return a function that shows a message at the end of a box, or the help text if the message is empty.
-
-        The function takes the message and its tooltip.
 
         The line is added to the box when there is a text to show.
         """
         lines: list[Any] = []
 
-        def show_message(text: str, tooltip: str) -> None:
+        def show_message(text: str, tooltip: str, is_warning: bool) -> None:
             if not lines and (text or help_text):
                 lines.append(self.help_line())
                 box.children += (lines[0],)
             for line in lines:
-                (line.add_class if text else line.remove_class)("pt-bad")
+                (line.add_class if text and not is_warning else line.remove_class)("pt-bad")
+                (line.add_class if text and is_warning else line.remove_class)("pt-warn")
                 title = f' title="{escape(tooltip)}"' if text and tooltip else ""
                 line.value = f"<span{title}>{escape(text or help_text)}</span>"
 
-        show_message("", "")
+        show_message("", "", False)
         return show_message
 
     def field(self, field_input: Input, help_text: str = "", wide: bool = False) -> Any:
@@ -265,6 +279,7 @@ class Page:
                 first.setdefault(id(field_input), (text, path))
         for each in self.inputs:
             each.show_problem(*first.get(id(each), ("", "")))
+        self._warn_of_unknown_names()
 
     def find_input(self, path: str) -> Input | None:
         """Return the input that edits the field with a problem: the one with the longest matching path."""
