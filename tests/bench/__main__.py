@@ -9,7 +9,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.bench import authentication, capture, cells, form, many, memory, raw, sessions
+from tests.bench import authentication, capture, cells, form, many, maps, memory, raw, sessions
 from tests.bench.table import Measurement, text
 from tests.cluster import provider
 from tests.cluster.handle import Cluster, start_cluster
@@ -31,6 +31,7 @@ def main() -> int:
         *form.measure(max(2, rounds // 3)),
         many.running(rounds),
         *sessions.measure(rounds * 30),
+        *maps.measure(max(2, rounds // 3)),
     ]
     reason = provider.unavailable()
     if reason is not None:
