@@ -307,3 +307,66 @@ def test_failures_are_grouped(kernel: Kernel) -> None:
         "ValueError at line 5 · 4 items, first 1: 1 is odd",
         "ZeroDivisionError at line 6 · item 4: division by zero",
     ]
+
+
+LISTS = "paths = ['ab', 'c', '']\nscale = 10\nwidths = [1, 2]\n"
+
+
+@pytest.mark.feature("N10")
+def test_cell_runs_for_each_value(shell: Shell) -> None:
+    """The mapped name is bound, what the cell reads is sent, and -o becomes the list; _task is the handle."""
+    shell.run(LISTS)
+    shell.run("%%podtask --local --map path=paths --workers 2 -o score\nscore = len(path) * scale")
+    assert shell["score"] == [20, 10, 0]
+    assert len(shell["_task"]) == 3
+    with pytest.raises(KeyError):
+        shell["path"]
+
+
+@pytest.mark.feature("N10")
+def test_cells_in_step_and_in_a_grid(shell: Shell) -> None:
+    """Several lists are taken in step; with --grid the last one runs fastest; two outputs are two lists."""
+    shell.run(f"{LISTS}steps = [1, 2, 3]")
+    shell.run("%%podtask --local --map path=paths --map n=steps --workers 1 -o a,b\na = path * n\nb = -n")
+    assert (shell["a"], shell["b"]) == (["ab", "cc", ""], [-1, -2, -3])
+    shell.run("%%podtask --local --map path=paths --map w=widths --grid --workers 1 -o both\nboth = path, w")
+    assert shell["both"] == [("ab", 1), ("ab", 2), ("c", 1), ("c", 2), ("", 1), ("", 2)]
+
+
+@pytest.mark.feature("N10")
+@pytest.mark.fault(145)
+def test_error_of_an_item_is_its_value(shell: Shell) -> None:
+    """An error takes the place of its value, and a value of the item before never does; --first-error raises it."""
+    shell.run(f"{LISTS}zeros = [1, 0, 2]")
+    cell = "if n != 2:\n    score = 1 / n\n"
+    shell.run(f"%%podtask --local --map n=zeros --workers 1 -o score\n{cell}")
+    first, second, third = shell["score"]
+    assert first == 1
+    assert isinstance(second, ZeroDivisionError)
+    assert isinstance(third, NameError)
+    shown = shell.shown_error(f"%%podtask --local --map n=zeros --workers 1 --first-error -o score\n{cell}")
+    assert "ZeroDivisionError" in shown
+    assert "score = 1 / n" in shown
+    assert "podtask/" not in shown
+
+
+@pytest.mark.feature("N10")
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        ("--map x=missing", "--map x=missing: the notebook has no variable missing."),
+        ("--map x=scale", "--map x=scale: scale (int) has no items."),
+        ("--map x=paths --map w=widths", "The lists of --map have different lengths: paths 3, widths 2."),
+        ("--map x", "x= is not NAME=LIST."),
+        ("--map x=paths --map x=widths", "x is given twice."),
+        ("--map x=paths --workers 65", "--workers=65 is more than the 64 workers"),
+        ("--map x=paths -d", "--map runs the cell in workers"),
+        ("--grid", "%%podtask: --grid goes with --map."),
+    ],
+)
+def test_wrong_maps_are_refused(shell: Shell, flags: str, message: str) -> None:
+    """A map that cannot run is refused in one or two lines, and nothing is sent."""
+    before = all_handles()
+    shell.run(LISTS)
+    assert message in shell.shown_error(f"%%podtask --local {flags}\nx")
+    assert [task for task in all_handles() if task not in before] == []

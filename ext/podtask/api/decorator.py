@@ -99,7 +99,7 @@ class TaskFunction(Generic[P, R]):
 
         Args:
             iterables: Iterables of arguments, as for the built-in ``map``; the shortest one sets the number of calls.
-            workers: Number of pods that run at the same time, 64 at most.
+            workers: Number of pods that run at the same time, 64 at most; 16 by default, or what the options say.
             return_exceptions: Whether to return an error in place of a result. If not, the first error
                 cancels all other calls.
             max_parallel: The old name of ``workers``.
@@ -113,8 +113,8 @@ class TaskFunction(Generic[P, R]):
         """
         with CallerFrames(), InterruptGuard(NOTHING_SENT) as guard:
             all_args = list(zip(*iterables, strict=False))
-            size = _check_workers(workers, max_parallel)
             options = resolve_options(self._given)
+            size = _check_workers(workers, max_parallel, options)
             if runs_on_workers(options):
                 prepared = self._prepare_map(all_args, options, size)
                 if not all_args:
@@ -150,7 +150,7 @@ class TaskFunction(Generic[P, R]):
                     "submit_map runs on workers, which need a connection and pickled results.",
                     "Leave out session=, detach=, results='plain' and channel='batch', or use map().",
                 )
-            prepared = self._prepare_map(all_args, options, _check_workers(workers, None))
+            prepared = self._prepare_map(all_args, options, _check_workers(workers, None, options))
             guard.hold()
             started = MapTask(prepared, first_error)
             guard.end_with(started.cancel_nowait, "stopped; the map is cancelled.")
@@ -194,7 +194,7 @@ def task(template: Any = None, **options: Any) -> Any:
     return lambda function: TaskFunction(function, options)
 
 
-def _check_workers(workers: int | None, max_parallel: int | None) -> int:
+def _check_workers(workers: int | None, max_parallel: int | None, options: RunOptions) -> int:
     """Return the number of workers of a map, which has an old name, too.
 
     Raises:
@@ -202,7 +202,7 @@ def _check_workers(workers: int | None, max_parallel: int | None) -> int:
     """
     if workers is None and max_parallel is not None:
         return check_workers(max_parallel, "max_parallel")
-    return check_workers(DEFAULT_WORKERS if workers is None else workers)
+    return check_workers((options.workers or DEFAULT_WORKERS) if workers is None else workers)
 
 
 task.__module__ = "podtask"  # it is pickled by this name: a pod has no podtask.api

@@ -86,6 +86,7 @@ def _launcher(
             f"An object of type {type(work).__name__} cannot be submitted.",
             "Submit a function, a Cell or source text.",
         )
+    _refuse_map(options)
     namespace = sys.modules["__main__"].__dict__
     if options.session:
         return session_launcher(cell, options, given, namespace)
@@ -140,12 +141,26 @@ def call_launcher(
     Raises:
         InputError: An option, the template or an argument is wrong; nothing was sent.
     """
+    _refuse_map(options)
     function_call = FunctionCall(function, args, kwargs)
     function_call.check()
     cell, namespace = function_call.cell, function_call.namespace
     if options.session:
         return session_launcher(cell, options, given, namespace, function_call)
     return NewRunner(prepare(cell, options, namespace, function_call, waits))
+
+
+def _refuse_map(options: RunOptions) -> None:
+    """Refuse the lists of ``--map``, which belong to a cell of the notebook.
+
+    Raises:
+        InputError: There are some.
+    """
+    if options.mapped:
+        raise InputError(
+            "mapped= (--map) runs a cell of the notebook for many values.",
+            "In Python, call map() or submit_map() of a function with @podtask.task.",
+        )
 
 
 def start(launcher: Launcher, guard: InterruptGuard) -> Task:

@@ -184,6 +184,30 @@ def parse_names(text: Any) -> tuple[str, ...]:
     return tuple(dict.fromkeys(names))
 
 
+def parse_mapped(given: Any) -> tuple[tuple[str, str], ...]:
+    """Return (name, name of a list) pairs from ``NAME=LIST`` texts or a mapping.
+
+    Raises:
+        InputError: A pair has another form, or a name is given twice.
+    """
+    if isinstance(given, Mapping):
+        pairs = [(str(name), str(source)) for name, source in given.items()]
+    else:
+        texts = [given] if isinstance(given, str) else given
+        pairs = [tuple(each.partition("=")[::2]) if isinstance(each, str) else tuple(each) for each in texts]
+    for name, source in pairs:
+        if not name.isidentifier() or not source.isidentifier():
+            raise InputError(
+                f"{name}={source} is not NAME=LIST.",
+                "Name a variable of the cell, and one with its values: path=paths",
+            )
+    names = [name for name, _ in pairs]
+    for name in names:
+        if names.count(name) > 1:
+            raise InputError(f"{name} is given twice.", "Give each name one list.")
+    return tuple(pairs)
+
+
 def parse_env(given: Any) -> tuple[tuple[str, str], ...]:
     """Return (name, value) pairs from ``NAME=VALUE`` texts or a mapping; ``NAME`` has the notebook's value.
 

@@ -19,6 +19,7 @@ from .option_types import (
     parse_gpus,
     parse_limits,
     parse_lines,
+    parse_mapped,
     parse_names,
     parse_namespace,
     parse_packages,
@@ -315,6 +316,27 @@ class RunOptions:
         False,
         "--trust",
         "go on with a session that you have started with another home folder: nothing else proves that it is yours",
+        parse_bool,
+        flag=True,
+    )
+    mapped: tuple[tuple[str, str], ...] = option(
+        (),
+        "--map",
+        "run the cell once for each value of a list: NAME is the value, LIST a variable; several are taken in step",
+        parse_mapped,
+        "NAME=LIST",
+        many=True,
+    )
+    grid: bool = option(
+        False, "--grid", "with --map: run the cell for all combinations of the lists", parse_bool, flag=True
+    )
+    workers: int | None = option(
+        None, "--workers", "with --map: pods that run at the same time, 64 at most (16)", parse_count, "N"
+    )
+    first_error: bool = option(
+        False,
+        "--first-error",
+        "with --map: let the first error end the map; without it, an error takes the place of its value",
         parse_bool,
         flag=True,
     )

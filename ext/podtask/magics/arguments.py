@@ -48,6 +48,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "where": ("namespace", "context", "local", "queue", "restricted", "channel"),
     "time": ("timeout", "start_timeout", "pull_timeout", "wait", "grace", "linger", "keep"),
     "retries": ("retries", "retry_on"),
+    "maps": ("mapped", "grid", "workers", "first_error"),
     "sessions": ("session", "theirs", "fresh", "idle", "replace_session"),
 }
 LIST_OPTIONS = "Run %%podtask? to list all options."

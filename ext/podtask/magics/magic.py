@@ -40,12 +40,12 @@ class PodtaskMagics(Magics):
         self.shell.run_cell(cell).raise_error()
 
     @cell_magic
-    def podtask(self, line: str, cell: str) -> Preview | Task | None:
+    def podtask(self, line: str, cell: str) -> Preview | Task | list[Any] | None:
         """Run the cell. The help text is replaced below: it is made from the list of options."""
         with InterruptGuard("stopped; nothing was sent.") as guard:  # as in api.submit, which loads more
             return self._run_cell(line, cell, guard)
 
-    def _run_cell(self, line: str, cell: str, guard: InterruptGuard) -> Preview | Task | None:
+    def _run_cell(self, line: str, cell: str, guard: InterruptGuard) -> Preview | Task | list[Any] | None:
         shell: Any = self.shell
         if HELP_FLAGS & set(line.split()):
             print(self.podtask.__doc__)
@@ -60,6 +60,11 @@ class PodtaskMagics(Magics):
             from .dry_run import Preview  # start-up cost, as below
 
             return Preview.from_options(options, self._state.last_pod, parsed.source)
+        if options.mapped:
+            return self._run_map(parsed, options, guard)
+        if options.grid or options.first_error:
+            flag = "--grid" if options.grid else "--first-error"
+            raise UsageError(f"%%podtask: {flag} goes with --map.\nName a list: --map path=paths")
         # Start-up cost: loaded when it is first needed.
         from ..lifecycle.task import Task
 
@@ -81,6 +86,36 @@ class PodtaskMagics(Magics):
             return task
         self._follow(task, guard, parsed, number)
         return None
+
+    def _run_map(self, cell: Cell, options: RunOptions, guard: InterruptGuard) -> list[Any] | None:
+        """Run the cell once for each item of ``--map``; assign the lists of ``-o``, or return that of the last values."""
+        from ..display.map_view import MapView  # start-up cost, as above
+        from ..display.tracebacks import render_in
+        from ..maps.map_task import MapTask
+        from ..maps.prepare_map import prepare_cell_map
+
+        shell: Any = self.shell
+        prepared = prepare_cell_map(cell, options, shell.user_ns)
+        guard.hold()
+        task = shell.user_ns["_task"] = MapTask(prepared, options.first_error)
+        if options.name and options.name.isidentifier():
+            shell.user_ns[options.name] = task
+        results = MapView(task).follow(True, guard)
+        error = task.first_error if options.first_error else None
+        if error is not None:
+            if not isinstance(error, PodtaskError):
+                render_in(shell, error)
+            raise error
+        names = options.outputs
+        for place, name in enumerate(names):
+            values = results
+            if len(names) > 1:
+                values = [
+                    each if index in task.failed_indexes else each[place]
+                    for index, each in enumerate(results)
+                ]
+            shell.user_ns[name] = values
+        return None if names or cell.quiet else results
 
     @line_magic("podtask")
     def command(self, line: str) -> None:

@@ -94,6 +94,11 @@ class MapTask:
         return {index: error for index, error in found.items() if error is not None}
 
     @property
+    def failed_indexes(self) -> frozenset[int]:
+        """The indexes of the items that have no value: failed, lost or stopped."""
+        return frozenset([*self._results.failed, *self._results.stopped])
+
+    @property
     def first_error(self) -> BaseException | None:
         """The error of the item that has failed first; None if none has."""
         index = self._dispatcher.first_failed

@@ -39,6 +39,7 @@ class ItemLoop:
         self._cell = cell
         self._namespace = namespace
         self._writer = writer
+        self._before = {name: namespace[name] for name in self._returned if name in namespace}
 
     def run(self, items: Any) -> None:
         """Run the cell for each item that a socket brings, until no more come.
@@ -66,13 +67,15 @@ class ItemLoop:
         value: Any = None
         error: Optional[BaseException] = None
         stage = protocol.STAGE_LOAD
+        for name in self._returned:  # that of the item before must not pass for this one's
+            self._namespace.pop(name, None)
+        self._namespace.update(self._before)
         try:
             self._namespace.update(_load(data, meta.get("sizes", [])))
             stage = protocol.STAGE_RUN
             value = self._cell.run(self._namespace)
             if self._returned:
-                found = [self._namespace[name] for name in self._returned]
-                value = found[0] if len(found) == 1 else tuple(found)
+                value = self._returned_values()
         except BaseException as caught:  # SystemExit is the error of one item, too
             error = caught
         seconds = round(time.perf_counter() - start, 6)
@@ -86,6 +89,18 @@ class ItemLoop:
             self._writer.emit(protocol.ITEM_RESULT, about, packed)
         if isinstance(error, KeyboardInterrupt):
             raise error
+
+    def _returned_values(self) -> Any:
+        """Return the value of the variable that is asked for, or a tuple of several.
+
+        Raises:
+            NameError: The cell has not set one.
+        """
+        for name in self._returned:
+            if name not in self._namespace:
+                raise NameError(f"-o {name}: the cell did not set this variable")
+        found = [self._namespace[name] for name in self._returned]
+        return found[0] if len(found) == 1 else tuple(found)
 
     def _pack(self, value: Any, error: Optional[BaseException], stage: str) -> Tuple[Dict[str, Any], bytes]:
         """Return meta and data of the result of an item."""
