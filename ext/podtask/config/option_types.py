@@ -194,7 +194,8 @@ def parse_mapped(given: Any) -> tuple[tuple[str, str], ...]:
         pairs = [(str(name), str(source)) for name, source in given.items()]
     else:
         texts = [given] if isinstance(given, str) else given
-        pairs = [tuple(each.partition("=")[::2]) if isinstance(each, str) else tuple(each) for each in texts]
+        parts = [each.partition("=")[::2] if isinstance(each, str) else each for each in texts]
+        pairs = [(str(name), str(source)) for name, source in parts]
     for name, source in pairs:
         if not name.isidentifier() or not source.isidentifier():
             raise InputError(

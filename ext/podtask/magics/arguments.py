@@ -49,7 +49,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "time": ("timeout", "start_timeout", "pull_timeout", "wait", "grace", "linger", "keep"),
     "retries": ("retries", "retry_on"),
     "maps": ("mapped", "grid", "workers", "first_error"),
-    "sessions": ("session", "theirs", "fresh", "idle", "replace_session"),
+    "sessions": ("session", "theirs", "fresh", "idle", "replace_session", "trust"),
 }
 LIST_OPTIONS = "Run %%podtask? to list all options."
 # As kubectl has it: --dry-run asks the API server in both cases, if there is one.
