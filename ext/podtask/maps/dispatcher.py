@@ -228,7 +228,8 @@ class ItemDispatcher:
             return
         again = f" It has been lost {runs} times." if runs > 1 else ""
         hint = "Run it again with m.retry(), or by itself with --retry-on lost (retry_on='lost')."
-        where = f" ({worker.task.where})" if worker.task.where else ""
+        where = worker.task.where
+        where = f" ({where})" if where and where not in reason else ""
         self._results.add_error(
             index, Lost(f"Item {index} was lost with its worker{where}: {reason}.{again}", hint)
         )
