@@ -7,12 +7,15 @@ from collections.abc import Iterator
 
 import podtask
 import pytest
-from podtask import RunOptions
+from kubernetes.client import V1Container, V1PodSpec
+from podtask import PodTemplate, RunOptions
+from podtask.api.session_list import ANOTHER_KERNEL, list_sessions
 from podtask.event_loop import loop
 from podtask.manifest.labels import KERNEL_LABEL
 from podtask.runner.protocol import STREAM
 from podtask.sessions import registry
 from podtask.sessions.session import Session
+from podtask.sessions.visit import read_state
 
 from .scripts import Script
 from .user import Play
@@ -106,6 +109,47 @@ def test_taken_over_between_two_cells_is_told_at_once(play: Play, capsys: pytest
     assert "podtask: Session s (podtask-" in told
     assert "%%podtask --session s takes it over again." in told
     second.end()
+
+
+def test_another_template_names_the_fields_that_differ(play: Play) -> None:
+    """The template of another kernel's session: the error has both values; the same template is accepted."""
+    play(Script())
+    one, other = (
+        PodTemplate(V1PodSpec(containers=[V1Container(name="primary", image=image)]))
+        for image in ("a:1", "a:2")
+    )
+    with podtask.session("s", one) as session:
+        session.run("x = 1")
+        registry._sessions.pop("s")
+        with pytest.raises(podtask.InputError) as refused:
+            podtask.session("s", other)
+        assert "the template differs (spec.containers[primary].image: a:1 there, a:2 here)" in str(
+            refused.value
+        )
+        again = podtask.session("s", one)
+        assert again.run("x") == 1
+        again.end()
+
+
+def test_visit_leaves_the_session_with_its_kernel(play: Play) -> None:
+    """The list asks a session of another kernel for its state; that kernel goes on without a new connection."""
+    play(Script())
+    with podtask.session("s") as session:
+        session.run("x = 1")
+        own = registry._sessions.pop("s")
+        [row] = loop().run(list_sessions(RunOptions()))
+        assert (row.name, row.state, row.names, row.kernel) == ("s", "idle", ("x",), ANOTHER_KERNEL)
+        assert row.python.startswith("3.")
+        found = registry.find_other_session("s", RunOptions())
+        assert found is not None
+        extended = loop().run(read_state(found, 7200))
+        assert extended is not None
+        assert extended.idle_left > 7000
+        registry._sessions["s"] = own
+        assert session.run("x") == 1
+        assert own._runner is not None
+        assert own._runner.channel.reconnects == 0
+        assert own.idle_seconds_left is not None
 
 
 async def wait_until_failed(session: Session) -> None:

@@ -204,7 +204,7 @@ def test_extended_session_outlives_its_idle_time() -> None:
         await client.receive(protocol.CLOSE, reason=protocol.CLOSE_OLD)
         await client.close()
 
-    assert with_runner(scene) == protocol.EXIT_SESSION_ENDED
+    assert with_runner(scene) == protocol.EXIT_SESSION_OLD
 
 
 def test_process_ends_with_its_supervisor() -> None:

@@ -196,7 +196,7 @@ def test_commands(shell: Shell) -> None:
     assert out == "Ended: session s\n"
     with pytest.raises(podtask.InputError, match=r"Session s has ended: it was ended."):
         shell.run("%podtask names s")
-    with pytest.raises(podtask.InputError, match="This kernel has no session 't'"):
+    with pytest.raises(podtask.InputError, match="You have no session 't'"):
         shell.run("%podtask names t")
 
 
@@ -268,3 +268,30 @@ def wait_readable(descriptor: int) -> None:
     ready, _, _ = select.select([descriptor], [], [], 10)
     os.close(descriptor)
     assert ready
+
+
+def test_list_without_a_cluster_shows_the_sessions_of_this_machine(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The table of sessions comes first, then the error that any command has without a cluster."""
+    shell.run(cell("x, y = 1, 2"))
+    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "missing"))
+    shown = shell.shown_error("%podtask list")
+    head, row = shown.splitlines()[:2]
+    assert head.split("  ")[0] == "session"
+    assert row.split()[:3] == ["s", "idle", "2"]
+    assert "this one" in row
+    assert shown.splitlines()[-1].strip()
+    assert "cluster" in shown.splitlines()[-2]
+
+
+def test_commands_for_a_session_that_no_kernel_has(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Without a cluster, the error names the sessions of this kernel."""
+    shell.run(cell("x = 1"))
+    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "missing"))
+    for command in ("names", "end", "extend"):
+        shown = shell.shown_error(f"%podtask {command} t" + " 1h" * (command == "extend"))
+        assert "You have no session 't' here." in shown
+        assert "Sessions: s." in shown

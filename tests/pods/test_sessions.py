@@ -171,6 +171,38 @@ def test_kernel_with_another_home_folder(
     second.run("%podtask end gpu")
 
 
+def test_commands_for_the_session_of_another_kernel(
+    start_kernel: START, cluster: Any, namespace: str
+) -> None:
+    """list, names and extend leave it with its kernel; with a kernel that was killed, names lists types; end ends it."""
+    first, second = start_kernel(), start_kernel()
+    first.run(in_session("x, text = 1, 'abc'", "--memory 200Mi"))
+    head, row = second.run("%podtask list").stdout.splitlines()[:2]
+    columns = [row[head.index(name) :].split("  ")[0] for name in ("state", "variables", "ends", "kernel")]
+    assert columns == ["idle", "2", "30 min", "another"]
+    assert " MiB of 200 MiB  " in row
+    assert (
+        second.run("%podtask names gpu").stdout == "Another kernel has session gpu. Its variables: text, x.\n"
+    )
+    assert second.run("%podtask extend gpu 2h").error is None
+    assert " 2 h " in second.run("%podtask list").stdout
+    assert "this one" in first.run("%podtask list").stdout
+    assert first.run(in_session("x")).result == {"text/plain": "1"}
+    assert second.run("%podtask names nosuch").error is not None
+    first.kill()
+    assert second.run(in_session("x")).result == {"text/plain": "1"}
+    assert second.run("%podtask names gpu").stdout.splitlines()[1].split()[:2] == ["x", "int"]
+    assert " 2 h " in second.run("%podtask list").stdout
+    third = start_kernel()
+    assert third.run("%podtask end gpu").stdout == "Ended: session gpu\n"
+    cluster.kubectl("wait", "--for=delete", "pod", "--all", "-n", namespace, "--timeout=30s", check=False)
+    assert pods(cluster, namespace) == []
+    ended = second.run(in_session("'x' in globals()"))
+    assert ended.result == {"text/plain": "False"}
+    assert any("Session gpu had ended: " in line for line in ended.lines)
+    second.run("%podtask end gpu")
+
+
 def test_another_kernel_asks_for_another_pod(start_kernel: START, cluster: Any, namespace: str) -> None:
     """Another image or memory in another kernel: the error has the difference; --replace begins a new session."""
     start_kernel().run(in_session("x = 1", "--memory 200Mi"))

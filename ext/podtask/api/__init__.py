@@ -4,4 +4,4 @@ This package resolves templates and options, then hands a prepared cell to ``lif
 parses a command line and never talks to a runner.
 """
 
-__all__ = ["attach", "check", "decorator", "load", "resolve", "session", "submit"]
+__all__ = ["attach", "check", "decorator", "load", "resolve", "session", "session_list", "submit"]

@@ -4,4 +4,13 @@
 a connection itself (a backend does) and never decodes a pickled value.
 """
 
-__all__ = ["channel", "enclosure", "frame_check", "item_channel", "job", "log_channel", "session_channel"]
+__all__ = [
+    "channel",
+    "enclosure",
+    "frame_check",
+    "item_channel",
+    "job",
+    "log_channel",
+    "session_channel",
+    "session_visit",
+]

@@ -29,7 +29,10 @@ VARIABLE_PREFIX = "PODTASK_"
 PROJECT_FILE = "pyproject.toml"
 PROJECT_TABLE = ("tool", "podtask")
 # Belong to one cell: they cannot be settings.
-CELL_OPTIONS = {"inputs", "outputs", "results_in", "dry_run", "session", "replace_session", "mapped", "grid"}
+CELL_OPTIONS = {
+    *("inputs", "outputs", "results_in", "dry_run", "mapped", "grid"),
+    *("session", "replace_session", "trust"),
+}
 SETTABLE_OPTIONS = [field.name for field in fields(RunOptions) if field.name not in CELL_OPTIONS]
 # Where credentials and code come from: a file that arrives with somebody else's project cannot set it.
 USER_SETTINGS = {"context", "index_url", "extra_index_url"}

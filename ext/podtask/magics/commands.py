@@ -21,6 +21,7 @@ from . import familiar_words
 from .current_session import CurrentSession
 
 if TYPE_CHECKING:
+    from ..api.session_list import SessionRow
     from ..config.options import RunOptions
     from ..lifecycle.task import Task
 
@@ -291,13 +292,27 @@ def _shown_setting(name: str, value: object) -> str:
 
 
 def names(state: ShellState, words: list[str]) -> None:
-    """%podtask names NAME: list the variables of a session with type, size and device; waits for the cells that were submitted before."""
-    _check_count(words, 1, names)
+    """%podtask names NAME [-n NAMESPACE]: list the variables of a session with type, size and device; waits for the cells that were submitted before."""
+    name, rest = _split_name(words, names)
     from ..api.session import variables_of  # start-up cost
     from ..config.quantities import byte_size
-    from ..sessions.registry import find_session
+    from ..event_loop import loop
+    from ..sessions import registry
 
-    session = find_session(words[0])
+    options = _parse_options(rest, names)
+    other = registry.find_other_session(name, options)
+    if other is not None:
+        from ..sessions.visit import read_state  # start-up cost: a local session needs no client library
+
+        found = loop().run(read_state(other))
+        if found is not None and found.is_followed:  # it stays with the kernel that has it
+            print(
+                safe_text(
+                    f"Another kernel has session {name}. Its variables: {', '.join(found.names) or 'none'}."
+                )
+            )
+            return
+    session = registry.find_session(name) if other is None else registry.take_over(name, options)
     with InterruptGuard() as guard:
         variables = variables_of(session, session.options, guard)
     rows = [
@@ -363,39 +378,60 @@ def inspect(state: ShellState, words: list[str]) -> None:
 
 
 def extend(state: ShellState, words: list[str]) -> None:
-    """%podtask extend NAME TIME: let a session live for this time at least, although no cell runs in it."""
-    _check_count(words, 2, extend)
+    """%podtask extend NAME TIME [-n NAMESPACE]: let a session live for this time at least, although no cell runs in it."""
+    name, rest = _split_name(words, extend)
+    if not rest or rest[0].startswith("-"):
+        raise UsageError(_usage_of(extend))
     from ..config.option_types import parse_seconds  # start-up cost
-    from ..sessions.registry import find_session
+    from ..event_loop import loop
+    from ..sessions import registry
 
-    find_session(words[0]).extend(parse_seconds(words[1]))
-    print(safe_text(f"Session {words[0]} lives for at least {words[1]} from now."))
+    seconds = parse_seconds(rest[0])
+    other = registry.find_other_session(name, _parse_options(rest[1:], extend))
+    if other is None:
+        registry.find_session(name).extend(seconds)
+    else:
+        from ..sessions.visit import read_state  # start-up cost: a local session needs no client library
+
+        loop().run(read_state(other, seconds))
+    print(safe_text(f"Session {name} lives for at least {rest[0]} from now."))
 
 
 def end(state: ShellState, words: list[str]) -> None:
-    """%podtask end NAME: end a session: its pod or process, and all its variables."""
-    _check_count(words, 1, end)
-    from ..sessions.registry import find_session  # start-up cost
+    """%podtask end NAME [-n NAMESPACE]: end a session: its pod or process, and all its variables."""
+    name, rest = _split_name(words, end)
+    from ..event_loop import loop  # start-up cost
+    from ..sessions import registry
 
-    find_session(words[0]).end()
-    print(safe_text(f"Ended: session {words[0]}"))
-    if state.current_session.name == words[0]:
+    other = registry.find_other_session(name, _parse_options(rest, end))
+    if other is None:
+        registry.find_session(name).end()
+    else:
+        loop().run(other.delete())
+    print(safe_text(f"Ended: session {name}"))
+    if state.current_session.name == name:
         state.current_session.leave()
         print("Cells run in the notebook from now on.")
 
 
 def list_tasks(state: ShellState, words: list[str]) -> None:
-    """%podtask list [-n NAMESPACE]: list the tasks of the namespace, with state, age and last line; and the sessions and ended tasks of this kernel."""
+    """%podtask list [-n NAMESPACE]: list the tasks of the namespace, with state, age and last line; your sessions there; and the sessions and ended tasks of this kernel."""
     from IPython.display import display  # start-up cost, as the others
 
+    from ..api.session_list import list_sessions, own_sessions
     from ..event_loop import loop
     from ..lifecycle.task import all_handles
     from ..manage import task_list
 
-    _print_sessions()
+    options = _parse_options(words, list_tasks)
     listed: set[str] = set()
+    sessions: Sequence[SessionRow] = own_sessions()  # those of --local need no cluster
     try:
-        tasks = loop().run(task_list.list_tasks(_parse_options(words, list_tasks)))
+        try:
+            sessions = loop().run(list_sessions(options))
+        finally:
+            _print_sessions(sessions)
+        tasks = loop().run(task_list.list_tasks(options))
         listed = {row.pod.name for row in tasks}
         display(tasks)
     finally:
@@ -407,17 +443,12 @@ def list_tasks(state: ShellState, words: list[str]) -> None:
         )
 
 
-def _print_sessions() -> None:
-    """Print the sessions of this kernel, if there are any."""
-    from ..sessions.registry import open_sessions  # start-up cost
+def _print_sessions(sessions: Sequence[SessionRow]) -> None:
+    """Print the sessions, if there are any."""
+    from ..api.session_list import COLUMNS  # start-up cost
 
-    rows = [("session", "state", "variables", "ends without a cell in", "runs in")]
-    rows += [
-        (each.name, "busy" if each.is_busy else "idle", str(len(each.names)), each.idle_left, each.location)
-        for each in open_sessions()
-    ]
-    if len(rows) > 1:
-        _print_table(rows)
+    if sessions:
+        _print_table([COLUMNS, *(each.cells for each in sessions)])
         print()
 
 

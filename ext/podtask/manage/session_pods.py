@@ -84,6 +84,26 @@ async def find_session_pods(session: str, options: RunOptions) -> SessionPods:
     return await choose_session_pods(ns, user, [TaskPod(each) for each in listed["items"]], options)
 
 
+async def list_session_pods(options: RunOptions) -> list[SessionPod]:
+    """Return the pods in which sessions of this user run, the newest first; without those of other home folders.
+
+    Args:
+        options: Options with the kubeconfig context and the namespace to use.
+
+    Raises:
+        PodtaskError: No cluster is configured, or listing pods is not allowed.
+    """
+    ns = await open_namespace(options.context, options.namespace)
+    listed, user = await asyncio.gather(ns.pods.list(f"{SELECTOR},{SESSION_LABEL}"), current_user(ns))
+    found = []
+    for pod in sorted((TaskPod(each) for each in listed["items"]), key=_created, reverse=True):
+        if pod.session and user.owns(pod) and not pod.is_terminating and not pod.is_finished:
+            secret = await asyncio.to_thread(owner_secrets.load, pod.task, pod.shown_key, pod.lock)
+            if secret is not None:
+                found.append(SessionPod(ns, pod, secret))
+    return found
+
+
 async def read_session_pod(
     ns: Namespace, name: str, session: str, user: User, options: RunOptions
 ) -> SessionPods:

@@ -22,6 +22,7 @@ from ..runner.durations import duration
 from ..runner.log_lines import cell_output
 from ..runner.protocol import RESULT_WAITS_PREFIX
 from ..runner.safe_text import safe_text
+from .user import current_user
 
 log = logging.getLogger(__name__)
 MAX_PARALLEL_LOGS = 16
@@ -126,7 +127,7 @@ class TaskList(Sequence[TaskRow]):
 
 
 async def list_tasks(options: RunOptions) -> TaskList:
-    """Return the tasks of a namespace, each with its state and the last line of its output.
+    """Return the tasks of a namespace, each with its state and the last line of its output; not the user's sessions.
 
     Args:
         options: Options with the kubeconfig context and the namespace to use.
@@ -135,7 +136,8 @@ async def list_tasks(options: RunOptions) -> TaskList:
         PodtaskError: No cluster is configured, or listing pods is not allowed.
     """
     ns = await open_namespace(options.context, options.namespace)
-    pods = await read_task_pods(ns)
+    user, pods = await asyncio.gather(current_user(ns), read_task_pods(ns))
+    pods = [pod for pod in pods if not (pod.session and user.owns(pod) and not pod.is_finished)]
     known = _final_lines.get(ns.where, {})
     final_lines = {key: known[key] for key in map(_state_key, pods) if key in known}
     _final_lines[ns.where] = final_lines

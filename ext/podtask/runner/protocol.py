@@ -51,6 +51,7 @@ CLOSE_RECONNECTED = "connected again"
 CLOSE_NO_JOB = "not begun"  # the runner waits for the client that has the cell
 CLOSE_RELEASED = "released"
 CLOSE_IDLE = "idle"  # no cell ran in the session for the time of --idle
+CLOSE_VISITED = "visited"  # the client has asked for the state of a session, and has it
 CLOSE_OLD = "old"  # the session has reached its greatest age
 CLOSE_FULL = "too many follow"  # without the owner's secret
 NOT_OWNER = "-"  # in the handshake of a client that does not have the owner's secret

@@ -5,4 +5,4 @@ does not start a runner of its own. ``shared_values.py`` decides which value of 
 session's. This package never shows anything.
 """
 
-__all__ = ["bindings", "names", "registry", "session"]
+__all__ = ["bindings", "names", "registry", "session", "visit"]

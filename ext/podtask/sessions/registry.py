@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 import threading
 from collections.abc import Collection
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..config.options import RunOptions
 from ..errors import InputError, did_you_mean
 from ..event_loop import loop
 from ..manifest.session_pod import plain_value
 from .session import POD_OPTIONS, Session
+
+if TYPE_CHECKING:
+    from ..manage.session_pods import SessionPod
+
+log = logging.getLogger(__name__)
 
 MAX_FIELDS = 4  # of a template that are named
 UNSUPPORTED = ("retries", "results_in", "notify")  # of one-shot tasks
@@ -91,6 +97,54 @@ def cell_options(session: Session, options: RunOptions) -> RunOptions:
     return dataclasses.replace(options, **{name: getattr(session.options, name) for name in POD_OPTIONS})
 
 
+def find_other_session(name: str, options: RunOptions) -> SessionPod | None:
+    """Return the pod of a session that this kernel does not have; None if it has an open session with this name.
+
+    Args:
+        name: Name of the session.
+        options: Options with the kubeconfig context and the namespace to use.
+
+    Raises:
+        InputError: No kernel of the user has such a session.
+        ClusterError: The cluster cannot be asked.
+    """
+    found = _sessions.get(name)
+    if found is not None and not found.ended:
+        return None
+    running = loop().run(_find_in_cluster(name, options))
+    if running is None:
+        find_session(name)  # says so
+    return running
+
+
+async def _find_in_cluster(name: str, options: RunOptions) -> SessionPod | None:
+    # Start-up cost: a local session needs no client library.
+    from ..cluster.namespace import open_namespace
+    from ..manage.session_pods import find_session_pods
+
+    try:
+        await open_namespace(options.context, options.namespace)
+    except InputError as error:  # a user without a cluster has the sessions of this machine
+        log.debug("Session %s is not looked up in a cluster: %s", name, error)
+        return None
+    return (await find_session_pods(name, options)).running
+
+
+def take_over(name: str, options: RunOptions) -> Session:
+    """Return a session that this kernel goes on with.
+
+    Args:
+        name: Name of the session.
+        options: Options with the kubeconfig context and the namespace to use.
+
+    Raises:
+        PodtaskError: It does not run any more, or this kernel cannot attach to it.
+    """
+    with _lock:
+        session = _sessions[name] = _begin(name, options, (), _sessions.get(name))
+    return session
+
+
 def find_session(name: str) -> Session:
     """Return the session with a name.
 
@@ -101,7 +155,7 @@ def find_session(name: str) -> Session:
     if found is None:
         known = [each.name for each in open_sessions()]
         raise InputError(
-            f"This kernel has no session {name!r}.{did_you_mean(name, known)}",
+            f"You have no session {name!r} here.{did_you_mean(name, known)}",
             f"Sessions: {', '.join(known) or 'none'}. %%podtask --session {name} begins it.",
         )
     if found.ended:

@@ -166,12 +166,17 @@ class Session:
         return self._runner.backend.url if self.options.local else f"pod {self.task_name}"
 
     @property
-    def idle_left(self) -> str:
-        """The time after which it ends without a cell, in words; a running cell is never idle."""
+    def idle_seconds_left(self) -> float | None:
+        """Seconds after which it ends without a cell; None before its first cell, and while one runs."""
         if self._runner is None or self.is_busy:
-            return "-"
+            return None
         until = max(self._idle_since + self._runner.idle_seconds, self._extended_until)
-        return f"{max(0.0, until - time.monotonic()) / 60:.0f} min"
+        return max(0.0, until - time.monotonic())
+
+    @property
+    def python(self) -> str:
+        """Version of its Python; empty before it is known."""
+        return self._runner.channel.python if self._runner is not None else ""
 
     # -- in the thread of the user -----------------------------------------------------------------
 
@@ -249,8 +254,7 @@ class Session:
 
     def end(self) -> None:
         """End the session: its pod or process, and all variables in it."""
-        self.ended = self.ended or "it was ended"
-        loop().run(self._end())
+        loop().run(self.end_now())
 
     def wait_until_ended(self) -> None:
         """Wait until it has ended and its pod or process is gone."""
@@ -283,6 +287,11 @@ class Session:
         return check_stacks(loop().run(self._runner.channel.read_stacks()), f"session {self.name}")
 
     # -- in the event loop -------------------------------------------------------------------------
+
+    async def end_now(self) -> None:
+        """End the session: its pod or process, and all variables in it."""
+        self.ended = self.ended or "it was ended"
+        await self._end()
 
     def next_turn(self) -> Turn:
         """Return the turn of the next cell, in the order of submission."""

@@ -258,6 +258,9 @@ class Supervisor:
             logger.debug("turned away a client: %s", text)
             client.finish(protocol.encode(protocol.ERROR, {"code": "proto", "text": text}))
             return
+        if meta.get("visit") is not None:
+            self._receive_visit(client, meta["visit"])
+            return
         name, after_seq = str(meta.get("client")), int(meta.get("after_seq", 0))
         has_job = client.is_owner and meta.get("job", True)
         has_no_job = self.state == protocol.RUNNER_WAITING and len(self._kept) < 2 and not has_job
@@ -281,6 +284,14 @@ class Supervisor:
             logger.debug("a client has connected and resumes at frame %d", client.cursor)
         else:
             logger.debug("a client has connected")
+
+    def _receive_visit(self, client: Connection, visit: Dict[str, Any]) -> None:
+        """Tell a client the state of the session, and let it extend it; the notebook that follows it goes on."""
+        if "extend" in visit and client.is_owner and self._session is not None:
+            self._session.extend(float(visit["extend"]))
+            self._send_session()
+        self._greet(client)
+        client.finish(protocol.encode(protocol.CLOSE, {"reason": protocol.CLOSE_VISITED}))
 
     def _greet(self, client: Connection) -> None:
         """Send a client that attaches the state of the runner."""
@@ -306,7 +317,7 @@ class Supervisor:
         for note in self._notes:
             client.send(note)
         if self._session is not None:
-            client.send(protocol.encode(protocol.SESSION, self._session.state()))
+            client.send(self._session_frame())
 
     def _receive_job(self, frame: protocol.Frame) -> str:
         """Store inputs, or run the cell; return an error message, empty on success."""
@@ -477,7 +488,11 @@ class Supervisor:
 
     def _send_session(self) -> None:
         """Tell the clients the state of the session."""
-        self._clients.send(protocol.encode(protocol.SESSION, self._session.state()))
+        self._clients.send(self._session_frame())
+
+    def _session_frame(self) -> bytes:
+        meta = {**self._session.state(), "followed": self._clients.attached}
+        return protocol.encode(protocol.SESSION, meta)
 
     def _begin_stack_dump(self, client: Connection, number: int) -> None:
         """Let the worker write the stacks of its threads; the answer follows once they are complete."""

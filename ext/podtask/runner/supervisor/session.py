@@ -15,6 +15,7 @@ from ..worker import session as worker_session
 from .clients import FOREVER
 from .execution import MIN_SHUTDOWN_SECONDS, Execution
 from .temporary_files import temporary_folder
+from .usage import UsageMeter
 from .worker_process import WorkerProcess, temporary_or_memory_file
 
 MAX_SECONDS = 24 * 3600.0  # age of a session
@@ -48,6 +49,7 @@ class Session:
         self.kill_at = FOREVER
         self._grace = float(job["grace"])
         self._idle_seconds = float(job["session"]["idle"])
+        self._usage = None if job.get("local") else UsageMeter()
         now = time.monotonic()
         self._ends_at = now + min(MAX_SECONDS, float(job["session"].get("max", MAX_SECONDS)))
         self._idle_since = now
@@ -225,6 +227,7 @@ class Session:
             "idle_left": round(self._idle_end - now, 1),
             "age_left": round(self._ends_at - now, 1),
             "busy": self._is_busy,
+            **({} if self._usage is None else self._usage.measure_memory()),
         }
 
 

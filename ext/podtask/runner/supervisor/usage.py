@@ -84,6 +84,13 @@ class UsageMeter:
         limits = {"cpu_limit": self._cpu_limit(self._files), "memory_limit": self._memory_limit(self._files)}
         return {**found, **{name: value for name, value in limits.items() if value is not None}}
 
+    def measure_memory(self) -> Dict[str, int]:
+        """Return "memory" and "memory_limit" in bytes; without what cannot be read, or does not exist."""
+        if self._files is None:
+            return {}
+        found = {"memory": self._memory(self._files), "memory_limit": self._memory_limit(self._files)}
+        return {name: value for name, value in found.items() if value is not None}
+
     def _cpu_seconds(self, files: CgroupFiles) -> Optional[float]:
         number = _number(self._words(files.cpu)[-1:])
         return None if number is None else number * files.cpu_unit
