@@ -43,6 +43,7 @@ def test_cells_share_one_pod(play: Play) -> None:
     assert server.count("DELETE", f"/pods/{pod['metadata']['name']}") == 1
 
 
+@pytest.mark.fault(117)
 def test_cut_connection_loses_nothing(play: Play) -> None:
     """After the connection broke between two cells, the next cell runs in the same process."""
     play(Script())
@@ -59,6 +60,7 @@ def test_cut_connection_loses_nothing(play: Play) -> None:
         assert session.run("x") == 1
 
 
+@pytest.mark.fault(122)
 def test_lost_pod_ends_the_session_and_the_next_cell_begins_another(play: Play) -> None:
     """A pod that is deleted from outside: the running cell says what is lost, and the next cell gets a new pod."""
     server = play(Script())
@@ -78,6 +80,7 @@ def test_lost_pod_ends_the_session_and_the_next_cell_begins_another(play: Play) 
     assert server.count("POST", "/pods") == 2
 
 
+@pytest.mark.fault(119)
 def test_loser_of_a_race_attaches(play: Play) -> None:
     """Another kernel has just created the pod: this one attaches to it, and its cell finds what the session has."""
     server = play(Script())
@@ -111,6 +114,7 @@ def test_taken_over_between_two_cells_is_told_at_once(play: Play, capsys: pytest
     second.end()
 
 
+@pytest.mark.fault(134)
 def test_another_template_names_the_fields_that_differ(play: Play) -> None:
     """The template of another kernel's session: the error has both values; the same template is accepted."""
     play(Script())

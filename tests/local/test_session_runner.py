@@ -207,6 +207,7 @@ def test_extended_session_outlives_its_idle_time() -> None:
     assert with_runner(scene) == protocol.EXIT_SESSION_OLD
 
 
+@pytest.mark.fault(120)
 def test_process_ends_with_its_supervisor() -> None:
     """When the supervisor is killed in the middle of a cell, the process of the session ends, too."""
 
@@ -226,6 +227,7 @@ def test_process_ends_with_its_supervisor() -> None:
     assert with_runner(scene) == -signal.SIGKILL
 
 
+@pytest.mark.fault(131)
 def test_threads_and_tasks_of_a_cell_go_on(tmp_path: Path) -> None:
     """A thread and an asyncio task that a cell leaves run between two cells; the next cell shows their output."""
     pipe = tmp_path / "pipe"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import html
 import os
 import select
 import subprocess
@@ -13,6 +14,7 @@ from pathlib import Path
 
 import podtask
 import pytest
+from podtask.display.details import Details
 from podtask.event_loop import loop
 from podtask.sessions import registry
 
@@ -72,6 +74,7 @@ def test_crash_names_what_is_lost_and_the_next_cell_runs(shell: Shell) -> None:
     assert shell.run(cell("(given, 'x' in globals())")) == (3, False)
 
 
+@pytest.mark.fault(120)
 def test_process_killed_between_two_cells(kernel: Kernel) -> None:
     """The next cell gets its inputs again, in a new process."""
     kernel.run("given = 4")
@@ -268,6 +271,37 @@ def wait_readable(descriptor: int) -> None:
     ready, _, _ = select.select([descriptor], [], [], 10)
     os.close(descriptor)
     assert ready
+
+
+@pytest.mark.fault(129)
+def test_cell_that_removes_modules_does_not_harm_the_next(shell: Shell) -> None:
+    """Modules that the runner has imported, and their parts, are gone from sys.modules: later cells run and return values."""
+    removed = (
+        "import sys\nfor name in ('json', 'pickle', 'struct', 'traceback'):\n    sys.modules.pop(name, None)"
+    )
+    shell.run(cell(f"x = [1]\n{removed}"))
+    assert shell.run(cell("x += [len(x)]\nx", "-o x")) == [1, 1]
+    assert "ZeroDivisionError" in shell.shown_error(cell("1 / 0"))
+    assert shell.run(cell("import json\njson.dumps(x)")) == "[1, 1]"
+
+
+@pytest.mark.fault(130)
+def test_fork_in_a_cell(shell: Shell) -> None:
+    """A child that ends its process neither answers for the session nor ends it."""
+    source = "import os\nx = 1\npid = os.fork()\nif not pid:\n    os._exit(7)\nos.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])"
+    assert shell.run(cell(source)) == 7
+    assert shell.run(cell("(x, os.getpid() != pid)")) == (1, True)
+
+
+@pytest.mark.usefixtures("local_backend")
+def test_details_say_which_values_were_sent() -> None:
+    """The fold under a cell names what was sent, and what was not because the session has it."""
+    with podtask.session("s") as session:
+        session.run("model = 1")
+        task = session.submit("model")
+        assert task.result(60) == 1
+        assert html.escape(task.shared_values) in Details(task).html()
+        assert task.shared_values == "session's: model"
 
 
 def test_list_without_a_cluster_shows_the_sessions_of_this_machine(

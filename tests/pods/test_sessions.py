@@ -62,6 +62,7 @@ def in_session(source: str, flags: str = "") -> str:
     return f"%%podtask --session gpu {flags}\n{source}"
 
 
+@pytest.mark.fault(118)
 def test_new_kernel_goes_on_with_the_session_of_a_killed_one(
     start_kernel: START, cluster: Any, namespace: str
 ) -> None:
@@ -85,8 +86,12 @@ def test_new_kernel_goes_on_with_the_session_of_a_killed_one(
     [same] = pods(cluster, namespace)
     assert same["metadata"]["uid"] == pod["metadata"]["uid"]
     assert second.run("%podtask end gpu").stdout == "Ended: session gpu\n"
+    of_pod = ("secret", "-l", f"podtask/task={pod['metadata']['name']}", "-n", namespace)
+    cluster.kubectl("wait", "--for=delete", *of_pod, "--timeout=60s", check=False)
+    assert cluster.kubectl_json("get", *of_pod, "-o", "json")["items"] == []
 
 
+@pytest.mark.fault(119)
 def test_two_kernels_take_a_session_over_from_each_other(
     start_kernel: START, cluster: Any, namespace: str
 ) -> None:
@@ -112,6 +117,7 @@ def test_two_kernels_take_a_session_over_from_each_other(
     second.run("%podtask end gpu")
 
 
+@pytest.mark.fault(119)
 def test_two_kernels_start_a_session_at_once(start_kernel: START, cluster: Any, namespace: str) -> None:
     """The API server decides: one pod; the other kernel attaches, and its cell finds what the session has."""
     kernels = [start_kernel(), start_kernel()]
@@ -140,6 +146,7 @@ def test_another_user_has_a_session_of_the_same_name(
     mine.run("%podtask end gpu")
 
 
+@pytest.mark.fault(133)
 def test_kernel_with_another_home_folder(
     start_kernel: START, cluster: Any, namespace: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -203,6 +210,7 @@ def test_commands_for_the_session_of_another_kernel(
     second.run("%podtask end gpu")
 
 
+@pytest.mark.fault(134)
 def test_another_kernel_asks_for_another_pod(start_kernel: START, cluster: Any, namespace: str) -> None:
     """Another image or memory in another kernel: the error has the difference; --replace begins a new session."""
     start_kernel().run(in_session("x = 1", "--memory 200Mi"))

@@ -109,7 +109,7 @@ class Details:
             pod=pod_yaml(pod),
             used=resource_usage(pod, task.usage),
             values=value_rows(task.inputs, outcome),
-            notices=task.notices,
+            notices=[*task.notices, *filter(None, [task.shared_values])],
         )
 
     def _update_snapshot(self) -> None:

@@ -45,6 +45,7 @@ class ExistingRunner:
 
     resumed = True
     is_enclosed = False
+    shared_values = ""
 
     def __init__(self, name: str, options: RunOptions, trust: bool = False) -> None:
         self._trust = trust

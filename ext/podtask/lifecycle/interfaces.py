@@ -74,6 +74,9 @@ class Launcher(Protocol):
     resumed: bool  # whether the cell may have started long ago
     is_enclosed: bool  # whether the pod brings its cell, which may run without a connection
     pack_seconds: float  # seconds that packing the inputs took
+    shared_values: (
+        str  # in a session: which values were sent, and which not, and why; empty for any other task
+    )
 
     @property
     def inputs(self) -> Mapping[str, tuple[str, int]]:

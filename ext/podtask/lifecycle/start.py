@@ -70,6 +70,7 @@ class NewRunner:
 
     resumed = False
     is_enclosed = False
+    shared_values = ""
 
     @property
     def outlives_notebook(self) -> bool:

@@ -334,6 +334,11 @@ class Task(concurrent.futures.Future[Any]):
         return self._follower.launcher.inputs
 
     @property
+    def shared_values(self) -> str:
+        """In a session, one line on which values were sent, and which not, and why; empty for any other task."""
+        return self._follower.launcher.shared_values
+
+    @property
     def outputs(self) -> tuple[str, ...]:
         """The names of ``-o``; only "auto" for all that the cell sets or changes."""
         return tuple(self._follower.launcher.options.outputs)

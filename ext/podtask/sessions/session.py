@@ -564,6 +564,7 @@ class CellLauncher:
         self._session = session
         self._prepared = prepared
         self._choice: Choice | None = choice
+        self.shared_values = choice.summary
         self._number = number
         self._turn: Turn | None = None
         self._asks_names = asks_names
@@ -629,6 +630,7 @@ class CellLauncher:
     def _leave_to_session(self, choice: Choice) -> None:
         """Send only what the session does not have: the values were chosen for a new one."""
         selected = self._session.leave_to_session(choice, self.options.inputs or ())
+        self.shared_values = choice.summary
         self._prepared = dataclasses.replace(
             self._prepared,
             values=selected.values,
@@ -645,6 +647,7 @@ class CellLauncher:
         """
         assert self._choice is not None
         selected = self._session.answer(self._choice, end)
+        self.shared_values = self._choice.summary
         self._prepared = dataclasses.replace(
             self._prepared, values=selected.values, kept=selected.kept, references=selected.references
         )

@@ -543,6 +543,9 @@ class Supervisor:
             usage = self._running.usage.measure()
             if usage is not None:
                 self._clients.send(protocol.encode(protocol.USAGE, {"exec": self._running.name, **usage}))
+                warning = self._running.usage.memory_warning(usage) if self._running.stays else ""
+                if warning:
+                    self._clients.send(protocol.encode(protocol.NOTE, {"text": warning}))
 
     def _finish(self, execution: Execution) -> None:
         report = execution.shutdown_report()

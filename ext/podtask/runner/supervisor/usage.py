@@ -6,6 +6,7 @@ from typing import Any, Dict, NamedTuple, Optional, Tuple
 
 CGROUP_FOLDER = "/sys/fs/cgroup"
 INTERVAL_SECONDS = 1.0
+WARNING_SHARE = 0.9  # of the limit of memory
 NO_LIMIT_BYTES = 1 << 60  # without a limit, version 1 reports a number near 2**63
 
 
@@ -61,6 +62,7 @@ class UsageMeter:
         self._folder = folder
         self._files = next((each for each in VERSIONS if os.path.exists(self._path(each.cpu))), None)
         self._cpu: Optional[float] = None
+        self._has_warned = False
         self._measured_at = time.monotonic()
         self.next_at = self._measured_at if self._files is not None else float("inf")
         self.measure()
@@ -83,6 +85,21 @@ class UsageMeter:
         found: Dict[str, Any] = {"cpu": round((self._cpu - before) / elapsed, 3), "memory": memory}
         limits = {"cpu_limit": self._cpu_limit(self._files), "memory_limit": self._memory_limit(self._files)}
         return {**found, **{name: value for name, value in limits.items() if value is not None}}
+
+    def memory_warning(self, used: Dict[str, Any]) -> str:
+        """Return a line once the memory is nearly used up; empty before that, and after it was returned.
+
+        Args:
+            used: What :meth:`measure` has returned.
+        """
+        limit = used.get("memory_limit")
+        if self._has_warned or not limit or used["memory"] < WARNING_SHARE * limit:
+            return ""
+        self._has_warned = True
+        return (
+            f"The container uses {used['memory'] >> 20} of {limit >> 20} MiB of memory. At its limit, processes are "
+            "killed, and the variables of the session are lost."
+        )
 
     def measure_memory(self) -> Dict[str, int]:
         """Return "memory" and "memory_limit" in bytes; without what cannot be read, or does not exist."""

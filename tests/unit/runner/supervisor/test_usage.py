@@ -86,3 +86,21 @@ def test_machine_without_control_groups_is_not_measured(clock: Clock, tmp_path: 
     clock.now += 10
     assert meter.measure() is None
     assert meter.next_at == float("inf")
+
+
+def test_memory_near_its_limit_is_said_once(tmp_path: Path) -> None:
+    """From 90 % of the limit on; a container without a limit has no such line."""
+    meter = UsageMeter(str(tmp_path))
+    assert meter.memory_warning({"cpu": 1.0, "memory": 990 << 20}) == ""
+    assert meter.memory_warning({"cpu": 1.0, "memory": 899 << 20, "memory_limit": 1000 << 20}) == ""
+    said = meter.memory_warning({"cpu": 1.0, "memory": 900 << 20, "memory_limit": 1000 << 20})
+    assert said.startswith("The container uses 900 of 1000 MiB of memory.")
+    assert meter.memory_warning({"cpu": 1.0, "memory": 950 << 20, "memory_limit": 1000 << 20}) == ""
+
+
+@pytest.mark.parametrize("files", [VERSION_2, VERSION_1], ids=["version 2", "version 1"])
+def test_memory_is_measured_at_any_time(files: dict[str, str], tmp_path: Path) -> None:
+    """The list of sessions shows it, also between two measurements."""
+    write(tmp_path, files, 0)
+    assert UsageMeter(str(tmp_path)).measure_memory() == {"memory": 200_000_000, "memory_limit": 1 << 30}
+    assert UsageMeter(str(tmp_path / "missing")).measure_memory() == {}
