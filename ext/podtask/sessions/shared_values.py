@@ -272,11 +272,7 @@ class SharedValues:
             self._large.pop(name, None)
         look = _Looker(self._namespace, self._log, self._large)
         self._end_expectation(choice, shared["loaded"])
-        for name in set(shared["loaded"]) - choice.replaced.keys():
-            if name in choice.stamps and choice.stamps[name] is None:  # not the notebook's value of this name
-                self._note_bound(name, (choice.order, choice.order), "", (), choice, look)
-            else:
-                self._note_same(name, choice.order, look.stamp(name))
+        self._note_loaded(choice, shared["loaded"], look)
         end = (
             self._log.next_order()
         )  # what the notebook has set since the cell was submitted may be newer or older
@@ -289,6 +285,18 @@ class SharedValues:
         for name in returned:
             if name in self._namespace:
                 self._note_same(name, end, look.stamp(name))
+
+    def _note_loaded(self, choice: Choice, loaded: Collection[str], look: _Looker) -> None:
+        """Note that a cell has taken names from the notebook: both sides have the same values."""
+        for name in loaded:
+            # One that the cell was to set stays "being set" if it has failed before.
+            is_awaited = name in self._names and self._names[name].bound[1] == NEVER
+            if name in choice.replaced and not (is_awaited and self._is_last(choice, name)):
+                continue
+            if name in choice.stamps and choice.stamps[name] is None:  # not the notebook's value of this name
+                self._note_bound(name, (choice.order, choice.order), "", (), choice, look)
+            else:
+                self._note_same(name, choice.order, look.stamp(name))
 
     def _end_expectation(self, choice: Choice, loaded: Collection[str]) -> None:
         """Note which of the names that a cell was expected to take from the notebook it has taken."""

@@ -372,6 +372,20 @@ def test_cells_that_wait_in_a_queue(sides: Sides) -> None:
     assert sides.there("print(x)") == "[1, 2]\n"
 
 
+def test_cell_that_fails_before_it_sets_what_it_was_sent(sides: Sides) -> None:
+    """A name that a failed cell has taken, but not set, is the same on both sides; the notebook can set it again."""
+    sides.here("import math as m\nx = 'a'")
+    for name in ("m", "x"):
+        with pytest.raises(TypeError):
+            sides.there(f"{name} += 1")
+    sides.here("m = 1\nx = 2")
+    assert sides.there("print(m, x)") == "1 2\n"
+    with pytest.raises(TypeError):
+        sides.there("m += 'a'")
+    assert sides.there("print(m, x)") == "1 2\n"
+    assert sides.choice.about["sent"] == []
+
+
 def test_cell_that_has_not_begun(sides: Sides) -> None:
     """What a cancelled cell would have sent is sent with the next one."""
     sides.here("x = [1]")
