@@ -19,6 +19,9 @@ exclude_patterns = ["_build", "notebooks/executed"]
 html_theme = "furo"
 html_title = f"podtask {release}"
 html_show_sourcelink = False
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
+html_js_files = ["copy.js"]
 
 # Sphinx executes each notebook on this machine when it reads it. Notebooks that need a cluster have no outputs.
 nb_custom_formats = {".ipynb": ["executed.executed", {}, False]}

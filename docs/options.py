@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import fields
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from docutils.statemachine import StringList
@@ -18,6 +20,9 @@ if TYPE_CHECKING:
 
     from docutils import nodes
     from sphinx.application import Sphinx
+
+
+ERROR_TEXTS = Path(__file__).parent.parent / "tests" / "local" / "error_texts.txt"
 
 
 class Generated(SphinxDirective):
@@ -77,6 +82,25 @@ class Command(Generated):
         yield from ("```python", f"%podtask {example}", "```")
 
 
+class ErrorTexts(Generated):
+    """``podtask-error-texts``: the errors of the tests' catalog, each with an anchor."""
+
+    def lines(self) -> Iterator[str]:
+        """Yield the lines of each error: its anchor and title, the cells, and what is shown."""
+        for section in ERROR_TEXTS.read_text().split("---- ")[1:]:
+            title, _, rest = section.partition("\n")
+            code, _, shown = rest.partition("#: shows\n")
+            yield from (f"({error_anchor(title)})=", "", f"**{title[0].upper()}{title[1:]}**", "")
+            for cell in code.split("\n#:\n"):
+                yield from ("```text", *cell.strip("\n").splitlines(), "```", "")
+            yield from ("```text", *shown.strip("\n").splitlines(), "```", "")
+
+
+def error_anchor(title: str) -> str:
+    """Return the anchor of an error of the catalog, such as ``error-an-unknown-magic``."""
+    return "error-" + re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-")
+
+
 def _default(value: Any) -> str:
     if value is None or value == () or value is False:
         return ""
@@ -86,5 +110,6 @@ def _default(value: Any) -> str:
 def setup(app: Sphinx) -> dict[str, Any]:
     """Register the directives."""
     app.add_directive("podtask-options", Options)
+    app.add_directive("podtask-error-texts", ErrorTexts)
     app.add_directive("podtask-command", Command)
     return {"parallel_read_safe": True}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import html
 import json
 import re
 import subprocess
@@ -10,13 +11,19 @@ import sys
 from dataclasses import fields
 from pathlib import Path
 
+import podtask
 import pytest
 import yaml
 from podtask.config.options import RunOptions
+from podtask.diagnosis import endings, queueing, scheduling
+from podtask.diagnosis.containers import SIDECAR_FAILING
+from podtask.diagnosis.model import LOST_CATEGORIES
 from podtask.lifecycle.task import Task
 from podtask.magics.commands import COMMANDS, HELP_WORDS, usage
 from podtask.magics.doctor import role
 from podtask.magics.rbac import manifests
+
+from tests.browser import chromium
 
 ROOT = Path(__file__).parent.parent.parent
 DOCS = ROOT / "docs"
@@ -253,3 +260,89 @@ def test_tests_that_the_threat_table_names_exist() -> None:
     for path, test in named:
         assert (ROOT / path).is_file(), path
         assert f"def {test}(" in (ROOT / path).read_text() if test else True, test
+
+
+def known_reasons() -> set[str]:
+    """Return the categories of all diagnoses: why a pod waits, and how it has ended."""
+    found = {SIDECAR_FAILING, "gated", *LOST_CATEGORIES}
+    tables = [(scheduling.SCHEDULER_REASONS, 1), (queueing.REFUSALS, 1)]
+    tables += [(tuple(queueing.EVICTIONS.values()), 0), (tuple(endings.DISRUPTIONS.values()), 0)]
+    for rows, column in tables:
+        found |= {str(row[column]) for row in rows}
+    arguments = {"Diagnosis": 3, "_ended": 3, "_waits": 2}  # function -> position of the category
+    for path in (SOURCE / "diagnosis").glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            name = node.func.id if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) else ""
+            if isinstance(node, ast.Call) and len(node.args) > arguments.get(name, 99):
+                category = node.args[arguments[name]]
+                found |= {
+                    each.value
+                    for each in (ast.walk(category) if isinstance(category, ast.IfExp) else [category])
+                    if isinstance(each, ast.Constant) and isinstance(each.value, str)
+                }
+    return found - {"", "claim"}
+
+
+def test_each_reason_has_a_place_in_troubleshooting() -> None:
+    """Every reason why a pod waits or has ended has an anchor on the page, and the page has no other."""
+    text = (DOCS / "howto" / "troubleshooting.md").read_text()
+    anchors = re.findall(r"^\(reason-([a-z-]+)\)=$", text, re.MULTILINE)
+    assert len(anchors) == len(set(anchors))
+    reasons = known_reasons()
+    assert len(reasons) > 35
+    assert {each.replace(" ", "-") for each in reasons} == set(anchors)
+
+
+def test_each_error_text_has_a_place_in_troubleshooting(site: Path) -> None:
+    """Every error of the catalog of error texts has an anchor of its own on the page, with its text."""
+    page = (site / "howto" / "troubleshooting.html").read_text()
+    catalog = (ROOT / "tests/local/error_texts.txt").read_text()
+    titles = re.findall(r"^---- (.*)$", catalog, re.MULTILINE)
+    anchors = ["error-" + re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-") for title in titles]
+    assert len(anchors) == len(set(anchors)) > 60
+    for anchor in anchors:
+        assert f'id="{anchor}"' in page, anchor
+    assert "Did you mean '--timeout'?" in html.unescape(re.sub(r"<[^>]*>", "", page))
+
+
+def test_links_of_the_pages_lead_somewhere() -> None:
+    """Each relative link of a page, the README and the changelog is a file, and its anchor is on it."""
+    for page in [*PAGES, DOCS / "changelog.md"]:
+        for target in re.findall(r"\]\(([^)#:\s]+\.(?:md|ipynb))(?:#[\w-]+)?\)", page.read_text()):
+            assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def test_code_of_the_cloud_page_makes_pods() -> None:
+    """The templates of the page on clouds are valid pods."""
+    text = (DOCS / "howto" / "clouds.md").read_text()
+    blocks = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    assert len(blocks) == 3
+    for block in blocks:
+        names: dict[str, object] = {}
+        exec(block, names)
+        made = [each for each in names.values() if isinstance(each, podtask.PodTemplate)]
+        assert made
+        for template in made:
+            assert podtask.render(template=template)["spec"]["containers"]
+
+
+@pytest.mark.parametrize("width", [1400, 900])
+def test_no_page_hides_text(site: Path, width: int) -> None:
+    """No table or block of code of a page is wider than its place, and each block has a button that copies it."""
+    if chromium.find_executable() is None:
+        pytest.skip(chromium.NOT_INSTALLED)
+    pages = sorted(each for each in site.rglob("*.html") if each.parent.name != "_static")
+    hidden = {}
+    with chromium.launch() as browser:
+        page = chromium.new_context(browser, width, 900).new_page()
+        for path in pages:
+            page.goto(path.as_uri())
+            found = page.evaluate(
+                """() => [...document.querySelectorAll("article .table-wrapper, article pre")]
+                    .filter(each => each.scrollWidth > each.clientWidth + 1).map(each => each.innerText.slice(0, 60))"""
+            )
+            if found:
+                hidden[path.name] = found
+        page.goto((site / "howto" / "install.html").as_uri())
+        assert page.locator("div.highlight .copy-code").count() == page.locator("div.highlight").count() > 0
+    assert hidden == {}

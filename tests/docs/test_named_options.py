@@ -17,6 +17,10 @@ OTHERS = {
         *("--disable-pip-version-check", "--no-cache-dir", "--no-input", "--no-warn-script-location"),
         *("--editable", "--quiet", "--requirement", "--target"),
     ),
+    "the clouds": (
+        *("--attach-acr", "--cluster", "--docker-password", "--docker-server", "--docker-username"),
+        *("--gpus", "--name", "--region", "--resource-group"),
+    ),
     "kubectl": ("--attach", "--raw", "--rm", "--show-labels", "--tail", "--validate"),
     "nbconvert": ("--execute", "--to"),
     "nvidia-smi": ("--list-gpus",),
@@ -53,7 +57,7 @@ def test_every_named_option_exists() -> None:
     assert {path: options for path, options in unknown.items() if options} == {}
 
 
-@pytest.mark.parametrize("text", ["see --logs NAME", "`--out-put x`", "Use --kep=1h.", "'--gpus 2'"])
+@pytest.mark.parametrize("text", ["see --logs NAME", "`--out-put x`", "Use --kep=1h.", "'--gpu-count 2'"])
 def test_an_option_that_does_not_exist_is_found(text: str) -> None:
     """The check finds an option wherever it stands in a text."""
     assert len(named_options(text)) == 1

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import podtask
 import pytest
+
+from tests.notebook import Kernel
 
 README = (Path(__file__).parent.parent.parent / "README.md").read_text()
 TEXT = " ".join(README.split())
@@ -36,3 +39,30 @@ def test_command_of_the_primary_container_is_replaced_as_the_readme_says() -> No
         primary, side = podtask.render(template=template, entrypoint=entrypoint)["spec"]["containers"]
         assert primary.get("command") != ["serve"]
         assert side["command"] == ["serve"]
+
+
+def first_cells() -> list[str]:
+    """Return the three cells with which the README begins."""
+    return re.findall(r"```python\n(.*?)```", README, re.DOTALL)[:3]
+
+
+def test_readme_begins_with_the_installation() -> None:
+    """U8: the first block installs podtask, and a text says who it is for, and what it is not."""
+    assert re.search(r"```\w+\n(.*?)```", README, re.DOTALL)[1] == "pip install podtask\n"  # type: ignore[index]
+    for heading in ("Is it for you?", "How fast it is", "Whom you trust"):
+        assert f"## {heading}\n" in README
+    assert "Each cell has a new pod" in README
+
+
+def test_first_cells_run_on_this_machine(kernel: Kernel) -> None:
+    """U8: the first cells run as pasted; the one for a cluster also runs with the setting for local runs."""
+    first, second, third = first_cells()
+    assert second.startswith("%%podtask --local ")
+    assert kernel.run(first).error is None
+    ran = kernel.run(second)
+    assert (ran.error, ran.stdout) == (None, "sent: 100000 numbers\n")
+    kernel.run("%env PODTASK_BACKEND=local")
+    ran = kernel.run(third)
+    assert ran.error is None
+    assert ran.result is not None
+    assert "333328333350000" in ran.result["text/plain"]
