@@ -10,7 +10,7 @@ from podtask.magics.arguments import fields_by_flag
 from podtask.magics.commands import HELP_FLAGS, usage
 
 ROOT = Path(__file__).parents[2]
-OPTION = re.compile(r"(?<![\w-])--(?!jp-|vscode-)[a-z][a-z-]*[a-z]")  # but no custom property of CSS
+OPTION = re.compile(r"(?<![\w-])--(?!jp-|vscode-|pt-)[a-z][a-z-]*[a-z]")  # but no custom property of CSS
 # Options of other programs, and mistakes that are shown on purpose.
 OTHERS = {
     "pip": (
