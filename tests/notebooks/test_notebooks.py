@@ -69,8 +69,22 @@ EXPECTED = {
     "form": ((), ("[['stage', 'team']]", "{'kept': True}", "sidecar redis, volumes", '"name": "HF_TOKEN"')),
     "functions": ((), ("[2, 2, 0]", "ZeroDivisionError('division by zero')", "3 of 3 done")),
     "gpu": ((), ("nvidia.com/gpu: '1'", "sizeLimit: 2Gi", "cloud.google.com/gke-spot: 'true'")),
+    "moves_in": (
+        ("N17",),
+        ("[session lab]", "[3, 6, 9]", "KeyError: 'biases'", "[notebook]", "(True, False)", "600"),
+    ),
     "plots": ((), ("190", "<b>100 %</b>", "image/png", "True")),
     "quickstart": (("N13",), ("['--memory']", "pi is about 3.1", "12.56636", "'localhost:6379'")),
+    "session": (
+        ("N12",),
+        (
+            "[0.5, 1.0, 1.5]",
+            "(4, False)",
+            "TypeError: unsupported operand",
+            "model  Model",
+            "Ended: session lab",
+        ),
+    ),
     "sidecars": (
         ("A21", "A22", "N09"),
         (
