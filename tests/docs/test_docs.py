@@ -140,6 +140,7 @@ def test_reference_of_a_task_has_all_that_is_for_its_user(site: Path) -> None:
         "reply",
         "reply_nowait",
         "request_snapshot",
+        "shared_values",
         "start_time_left",
         "update_log",
         "updates",

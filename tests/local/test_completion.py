@@ -28,6 +28,7 @@ def test_tab_offers_options_and_their_values(
 ) -> None:
     """Tab offers exactly the flags, their values, and the templates of the notebook and the project."""
     monkeypatch.setenv("PODTASK_BACKEND", "local")
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))  # the user may have saved templates
     monkeypatch.chdir(tmp_path)
     (tmp_path / ".git").mkdir()
     (tmp_path / ".podtask" / "templates").mkdir(parents=True)
