@@ -11,10 +11,13 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any
 
+from .api import joblib_import
+
 if TYPE_CHECKING:
     from .api.attach import attach as attach
     from .api.decorator import TaskFunction as TaskFunction
     from .api.decorator import task as task
+    from .api.executor import Executor as Executor
     from .api.load import load as load
     from .api.session import session as session
     from .api.submit import render as render
@@ -41,6 +44,7 @@ PUBLIC = {
     "PodTemplate": "template.template",
     "Task": "lifecycle.task",
     "MapTask": "maps.map_task",
+    "Executor": "api.executor",
     "attach": "api.attach",
     "load": "api.load",
     "render": "api.submit",
@@ -61,6 +65,7 @@ PUBLIC = {
 
 
 logging.getLogger(__name__).addHandler(logging.NullHandler())
+joblib_import.offer_backend()
 if os.environ.get("PODTASK_LOG"):
     from .log import set_level_from_environment  # start-up cost: few users switch the log on
 

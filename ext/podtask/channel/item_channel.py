@@ -31,11 +31,13 @@ class Item:
         index: Its index in the map.
         data: The pickle of its variables, then the buffers.
         sizes: Sizes of the pickle and of each buffer; empty if there is only the pickle.
+        about: Metadata of ``Inputs``, if its variables are packed as those of a cell are; None otherwise.
     """
 
     index: int
     data: bytes
     sizes: tuple[int, ...] = ()
+    about: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -249,5 +251,8 @@ class ItemChannel(Channel):
         for part in range(count):
             piece = data[part * protocol.MAX_DATA : (part + 1) * protocol.MAX_DATA]
             more = {"part": part, "more": True} if part + 1 < count else {"part": part}
-            sizes = {"sizes": sent.item.sizes} if sent.item.sizes and part + 1 == count else {}
-            yield protocol.encode(protocol.ITEM, {**meta, **more, **sizes}, piece)
+            last: dict[str, Any] = {}
+            if part + 1 == count:
+                last = {"sizes": sent.item.sizes} if sent.item.sizes else {}
+                last |= {"about": sent.item.about} if sent.item.about is not None else {}
+            yield protocol.encode(protocol.ITEM, {**meta, **more, **last}, piece)

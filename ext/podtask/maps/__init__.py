@@ -4,4 +4,4 @@
 notebook sends; ``dispatcher.py`` decides which worker gets which item. This package never shows anything.
 """
 
-__all__ = ["map_task", "prepare_map", "progress"]
+__all__ = ["call_future", "call_pool", "map_task", "prepare_map", "progress"]

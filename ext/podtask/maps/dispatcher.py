@@ -7,13 +7,13 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from typing import Protocol
 
 from ..channel.item_channel import Item, ItemResult
 from ..errors import Lost, ended_by_user
 from ..event_loop import loop
 from ..runner import protocol
 from .item_output import ItemOutput
-from .results import MapResults
 from .worker import MapWorker, WorkerListener
 
 log = logging.getLogger(__name__)
@@ -26,6 +26,29 @@ REPORTED = (
     protocol.STATUS_TIMEOUT,
     protocol.STATUS_TERMINATED,
 )
+
+
+class ItemResults(Protocol):
+    """Takes what becomes of the items; called in the event loop."""
+
+    @property
+    def done(self) -> int:
+        """How many items have ended."""
+
+    def has(self, index: int) -> bool:
+        """Return whether an item has ended."""
+
+    def add(self, result: ItemResult, where: str) -> None:
+        """Add the result of an item."""
+
+    def add_error(self, index: int, error: BaseException) -> None:
+        """Add the error of an item that has no result."""
+
+    def add_stopped(self, index: int, error: BaseException) -> None:
+        """Note that an item does not run to its end."""
+
+    def discard(self, index: int) -> None:
+        """Forget the result of an item, which runs again."""
 
 
 class ItemDispatcher:
@@ -47,10 +70,14 @@ class ItemDispatcher:
         began: When the first worker was ready (monotonic); None before.
     """
 
+    noun = "Item"  # for messages
+    lost_hint = "Run it again with m.retry(), or by itself with --retry-on lost (retry_on='lost')."
+    is_open = False  # whether items may follow, so that workers without items stay
+
     def __init__(
         self,
         items: Sequence[Item],
-        results: MapResults,
+        results: ItemResults,
         output: ItemOutput,
         new_worker: Callable[[WorkerListener], MapWorker],
         first_error: bool,
@@ -188,10 +215,15 @@ class ItemDispatcher:
 
     def _feed(self, worker: MapWorker) -> None:
         """Send a worker what it has room for; let it end if nothing is left for it."""
-        while self._waiting and worker.room > 0:
-            worker.send(self._items[self._waiting.popleft()])
-        if worker.is_ready and not worker.open and (worker.retires or not self._waiting):
+        while worker.room > 0 and (item := self._next_item()) is not None:
+            worker.send(item)
+        is_over = not self._waiting and not self.is_open
+        if worker.is_ready and not worker.open and (worker.retires or is_over):
             worker.end()
+
+    def _next_item(self) -> Item | None:
+        """Return the item that runs next, which waits no longer; None if none waits."""
+        return self._items[self._waiting.popleft()] if self._waiting else None
 
     def _fill(self) -> None:
         """Start as many workers as are missing, but no more than items wait for one."""
@@ -206,7 +238,7 @@ class ItemDispatcher:
             )
 
     def _after_change(self) -> None:
-        if not self._waiting:
+        if not self._waiting and not self.is_open:
             for worker in list(self.workers):
                 if not worker.is_ready:
                     worker.end()  # nothing is left for it
@@ -227,11 +259,11 @@ class ItemDispatcher:
             self._waiting.appendleft(index)
             return
         again = f" It has been lost {runs} times." if runs > 1 else ""
-        hint = "Run it again with m.retry(), or by itself with --retry-on lost (retry_on='lost')."
         where = worker.task.where
         where = f" ({where})" if where and where not in reason else ""
         self._results.add_error(
-            index, Lost(f"Item {index} was lost with its worker{where}: {reason}.{again}", hint)
+            index,
+            Lost(f"{self.noun} {index} was lost with its worker{where}: {reason}.{again}", self.lost_hint),
         )
         self._on_failure(index)
 

@@ -128,19 +128,29 @@ class MapResults:
 
     def _decode(self, index: int) -> None:
         result, where = self._received[index]
-        if result.end is None:
-            self._values[index] = pickle.loads(result.data)
+        value, error = decode_result(result, where, self._hint_for)
+        if error is not None:
+            self._errors[index] = error
+            self._failed.setdefault(index, (type(error).__name__, "", _first_line(str(error))))
         else:
-            parts = split(result.data, result.end["sizes"])
-            outcome = decode(RunnerResult(result.end, parts), where, self._hint_for)
-            if outcome.failure is not None:
-                self._errors[index] = outcome.failure
-                self._failed.setdefault(
-                    index, (type(outcome.failure).__name__, "", _first_line(str(outcome.failure)))
-                )
-            else:
-                self._values[index] = outcome.result
+            self._values[index] = value
         del self._received[index]
+
+
+def decode_result(
+    result: ItemResult, where: str, hint_for: Callable[[BaseException], str]
+) -> tuple[Any, BaseException | None]:
+    """Return the value of an item, and None; or None and its error.
+
+    Args:
+        result: The result of the item.
+        where: Pod and container of its worker in words, for the last line of an error.
+        hint_for: Returns a one-line hint for an error of the code; empty if there is none.
+    """
+    if result.end is None:
+        return pickle.loads(result.data), None
+    outcome = decode(RunnerResult(result.end, split(result.data, result.end["sizes"])), where, hint_for)
+    return outcome.result, outcome.failure
 
 
 def _about(result: ItemResult) -> tuple[str, str, str]:

@@ -46,6 +46,7 @@ class MapWorker:
         prepared: The cell with the inputs that all items share.
         returned: Names of the variables that are the result of an item; none for the last value.
         listener: Receives what becomes of its items.
+        bring_modules: Whether items bring local modules along.
 
     Attributes:
         task: Its task.
@@ -55,7 +56,13 @@ class MapWorker:
         is_interrupted: Whether an item has ended with KeyboardInterrupt, so that the worker ends, too.
     """
 
-    def __init__(self, prepared: PreparedCell, returned: tuple[str, ...], listener: WorkerListener) -> None:
+    def __init__(
+        self,
+        prepared: PreparedCell,
+        returned: tuple[str, ...],
+        listener: WorkerListener,
+        bring_modules: bool = False,
+    ) -> None:
         self._listener = listener
         self._channel: ItemChannel | None = None
         self._seconds: float | None = None  # of its items, lately
@@ -63,7 +70,7 @@ class MapWorker:
         self.ends = False
         self.retires = False
         self.is_interrupted = False
-        self.task = Task(WorkerLauncher(prepared, returned, self))
+        self.task = Task(WorkerLauncher(prepared, returned, self, bring_modules))
 
     @property
     def is_ready(self) -> bool:
@@ -132,10 +139,14 @@ class WorkerLauncher(NewRunner):
         prepared: The cell with the inputs that all items share.
         returned: Names of the variables that are the result of an item.
         worker: Receives what its channel reports.
+        bring_modules: Whether items bring local modules along.
     """
 
-    def __init__(self, prepared: PreparedCell, returned: tuple[str, ...], worker: MapWorker) -> None:
+    def __init__(
+        self, prepared: PreparedCell, returned: tuple[str, ...], worker: MapWorker, bring_modules: bool
+    ) -> None:
         super().__init__(prepared)
+        self._bring_modules = bring_modules
         self._returned = returned
         self._worker = worker
 
@@ -152,7 +163,8 @@ class WorkerLauncher(NewRunner):
 
     def _job_maker(self, manifest: PodManifest, listener: TaskListener) -> Callable[[str], Job]:
         job_for = super()._job_maker(manifest, listener)
-        more: dict[str, Any] = {"items": {"returned": list(self._returned)}, "outputs": [], "watched": []}
+        items = {"returned": list(self._returned), "bring_modules": self._bring_modules}
+        more: dict[str, Any] = {"items": items, "outputs": [], "watched": []}
 
         def items_job_for(python: str) -> Job:
             job = job_for(python)

@@ -1,8 +1,9 @@
 """The execution of a worker of a map: its process takes item after item, until the notebook has no more.
 
 Meta of an ITEM frame: ``exec``; ``k``, the number of the item for this worker, from 1 on; ``i``, its index in the map;
-``part`` and ``more`` of an item in several frames; ``sizes`` of its pickle and buffers; ``have``, the last spooled
-frame that the client has. A frame with ``end`` says that no items follow.
+``part`` and ``more`` of an item in several frames; ``sizes`` of its pickle and buffers; ``about``, the fields of a RUN
+frame that say how its variables are packed, if that is how those of a cell are; ``have``, the last spooled frame that
+the client has. A frame with ``end`` says that no items follow.
 """
 
 import selectors
@@ -56,7 +57,7 @@ class ItemExecution(Execution):
 
     def _start(self, inputs: Optional[int], to_close: Iterable[Any]) -> Tuple[WorkerProcess, Sequence[Any]]:
         job = self.job
-        if job.get("local_modules"):
+        if job.get("local_modules") or job["items"].get("bring_modules"):
             job["folder"] = temporary_folder()
         worker_end = self._worker_end
         worker = WorkerProcess(

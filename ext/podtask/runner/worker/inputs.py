@@ -9,7 +9,7 @@ import pickle
 import sys
 import time
 import types
-from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Tuple
+from typing import Any, Callable, Dict, Iterable, Iterator, List, Tuple, Union
 
 from .. import pickler
 from ..reducers import classes, identity
@@ -72,9 +72,19 @@ class InputFile(io.RawIOBase):
         self.waited_seconds += time.perf_counter() - start
 
 
+class ReceivedInputs(io.BytesIO):
+    """Inputs that are in memory, as a file."""
+
+    def buffers(self, places: List[Tuple[int, int]]) -> Iterator[memoryview]:
+        """Yield the buffers at these offsets, of these sizes. Arrays lie in them, and may be changed."""
+        view = memoryview(bytearray(self.getbuffer()))
+        for start, size in places:
+            yield view[start : start + size]
+
+
 def load(
     job: Dict[str, Any],
-    arriving: Optional[InputFile],
+    arriving: Union[InputFile, "ReceivedInputs", None],
     namespace: Dict[str, Any],
     on_value: Callable[[str], None],
 ) -> AppliedState:

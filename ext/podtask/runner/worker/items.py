@@ -8,13 +8,13 @@ import contextlib
 import io
 import sys
 import time
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any, Dict, List, Optional, Set, Tuple
 
 from .. import plain_items, protocol
 from ..merging_unpickler import MergingUnpickler
 from ..reducers import identity
 from ..streams import FrameWriter
-from . import describe_error, outputs
+from . import describe_error, inputs, outputs
 from .execute import CompiledCell
 
 READ_BYTES = 256 << 10
@@ -40,6 +40,7 @@ class ItemLoop:
         self._namespace = namespace
         self._writer = writer
         self._before = {name: namespace[name] for name in self._returned if name in namespace}
+        self._reported: Set[str] = set()  # libraries whose versions were compared
 
     def run(self, items: Any) -> None:
         """Run the cell for each item that a socket brings, until no more come.
@@ -71,7 +72,10 @@ class ItemLoop:
             self._namespace.pop(name, None)
         self._namespace.update(self._before)
         try:
-            self._namespace.update(_load(data, meta.get("sizes", [])))
+            if "about" in meta:
+                self._load_inputs(meta["about"], data)
+            else:
+                self._namespace.update(_load(data, meta.get("sizes", [])))
             stage = protocol.STAGE_RUN
             value = self._cell.run(self._namespace)
             if self._returned:
@@ -101,6 +105,23 @@ class ItemLoop:
                 raise NameError(f"-o {name}: the cell did not set this variable")
         found = [self._namespace[name] for name in self._returned]
         return found[0] if len(found) == 1 else tuple(found)
+
+    def _load_inputs(self, about: Dict[str, Any], data: bytes) -> None:
+        """Fill the namespace with variables that are packed as those of a cell are.
+
+        Raises:
+            RuntimeError: They are packed for another version of Python.
+            Exception: Any error of unpickling.
+        """
+        if self._job["mode"] == "data":
+            raise RuntimeError(
+                "the pod has another minor version of Python than the notebook: it takes plain arguments of the "
+                "function that was submitted first"
+            )
+        versions = {name: each for name, each in about["versions"].items() if name not in self._reported}
+        self._reported.update(versions)
+        job = {**self._job, **about, "versions": versions, "shared": {"definitions": []}}
+        inputs.load(job, inputs.ReceivedInputs(data), self._namespace, lambda name: None).uninstall_unused()
 
     def _pack(self, value: Any, error: Optional[BaseException], stage: str) -> Tuple[Dict[str, Any], bytes]:
         """Return meta and data of the result of an item."""

@@ -27,12 +27,9 @@ def install(folder: str, files: Dict[str, Tuple[str, bytes]], values: Dict[str, 
     """
     if files:
         _write(folder, files)
-        sys.path.insert(0, folder)
-        python_path = os.environ.get("PYTHONPATH")
-        os.environ["PYTHONPATH"] = folder + (os.pathsep + python_path if python_path else "")
         importlib.invalidate_caches()
         filenames = {os.path.join(folder, *name.split("/")): here for name, (here, _) in files.items()}
-        sys.meta_path.insert(0, LocalModuleFinder(folder, filenames))
+        _find_in(folder, filenames)
     for name in values:
         sys.modules[name] = types.ModuleType(name)  # all of them first: functions of one may use another
     for name, pickled in values.items():
@@ -55,6 +52,19 @@ def _write(folder: str, files: Dict[str, Tuple[str, bytes]]) -> None:
             file.write(content)
 
 
+def _find_in(folder: str, filenames: Dict[str, str]) -> None:
+    for finder in sys.meta_path:
+        if (
+            isinstance(finder, LocalModuleFinder) and finder.folder == folder
+        ):  # of an earlier call in this process
+            finder.filenames.update(filenames)
+            return
+    sys.path.insert(0, folder)
+    python_path = os.environ.get("PYTHONPATH")
+    os.environ["PYTHONPATH"] = folder + (os.pathsep + python_path if python_path else "")
+    sys.meta_path.insert(0, LocalModuleFinder(folder, filenames))
+
+
 def namespaces() -> List[Dict[str, Any]]:
     """Return the namespaces of the modules that were loaded from the folder."""
     folders = [finder.folder for finder in sys.meta_path if isinstance(finder, LocalModuleFinder)]
@@ -74,16 +84,16 @@ class LocalModuleFinder:
 
     def __init__(self, folder: str, filenames: Dict[str, str]) -> None:
         self.folder = folder
-        self._filenames = filenames
+        self.filenames = filenames
 
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> Optional[ModuleSpec]:
         """Return the spec of a module in the folder, None for any other."""
         is_root = "." not in name
         spec = PathFinder.find_spec(name, [self.folder] if is_root else path)
-        if spec is None or spec.origin not in self._filenames:
+        if spec is None or spec.origin not in self.filenames:
             return None  # also a package without __init__.py, whose parts may be in several folders
         if isinstance(spec.loader, SourceFileLoader):
-            spec.loader = LocalModuleLoader(name, spec.origin, self._filenames[spec.origin])
+            spec.loader = LocalModuleLoader(name, spec.origin, self.filenames[spec.origin])
         if is_root:
             self._report_other_copy(spec.origin, name)
         return spec
