@@ -64,6 +64,30 @@ def describe(value: Any, seen: tuple[int, ...] = ()) -> Any:
     return value
 
 
+def parts(value: Any, found: set[int] | None = None) -> set[int]:
+    """Return the identities of the objects in a value that a cell can change in place."""
+    found = set() if found is None else found
+    if id(value) in found:
+        return found
+    inner: tuple[Any, ...] = ()
+    if isinstance(value, list):
+        inner = tuple(value)
+    elif isinstance(value, dict):
+        inner = tuple(value.values())
+    elif isinstance(value, types.FunctionType):
+        inner = (value.__defaults__, *(cell.cell_contents for cell in value.__closure__ or ()))
+    elif isinstance(value, tuple):
+        inner = value
+    elif hasattr(type(value), "hello"):
+        inner = (vars(value), type(value))
+    elif not isinstance(value, type):
+        return found
+    found.add(id(value))
+    for each in inner:
+        parts(each, found)
+    return found
+
+
 class Bindings:
     """The names of a cell while it is executed: notes which it binds.
 
@@ -140,7 +164,17 @@ class Sequence:
         expected = self._outcome(lambda: self._one.run(ast.parse(source), bindings))
         side = self._sides.session if there else self._sides.notebook
         run = (lambda: self._sides.there(source, outputs)) if there else (lambda: self._sides.here(source))
-        found = self._outcome(run)
+        conflict, found = "", ""
+        try:
+            found = self._outcome(run)
+        except InputError as error:
+            conflict = error.message
+        if conflict:  # of a name that shares objects with one that the cell reads
+            notebook = self._sides.notebook
+            changed = self._changed_here | self._set_there
+            clashing = {name for name in changed if self._sharing(notebook, {name}) & reads - {name}}
+            assert any(f"{name} is" in conflict for name in clashing), conflict
+            return False
         assert found == expected, f"{found!r} is {expected!r} in one kernel"
         now = self._own(self._one)
         bound = bindings.bound & {*ALL}
@@ -152,12 +186,20 @@ class Sequence:
             self._changed_here |= {
                 name for name in clashing if before_here.get(name) != describe(here.get(name))
             }
+            # The notebook has changed an older object, which another of its names has, too.
+            self._tainted |= {
+                name
+                for name in before_here.keys() & here.keys() - changed - bound - self._changed_here
+                if before_here[name] != describe(here[name])
+            }
         self._update(there, bound, deleted, changed, side)
         for name in outputs:
             if name not in self._tainted:
                 self._set_there.discard(name)
                 self._changed_here.discard(name)
         self._returned |= {*outputs}
+        if not there:  # `a = b` of a returned copy
+            self._returned |= self._sharing(self._one, self._returned) & bound
         if there:
             self._set_here -= reads
             self._compare(reads | bound)
@@ -207,6 +249,18 @@ class Sequence:
                 same = one[name] is one[other]
                 assert (session[name] is session[other]) == same, f"{name} is {other}: {same} in one kernel"
 
+    def _sharing(self, process: Process, names: set[str]) -> set[str]:
+        """Return names of a process that have an object in common with some of them."""
+        own = self._own(process)
+        theirs = set().union(*(parts(own[name]) for name in names & own.keys()))
+        return {name for name, value in own.items() if parts(value) & theirs}
+
+    def _changes_copies(self, source: str, used: set[str]) -> bool:
+        """Return whether a cell may change an object in place of which ``-o`` has made several, one for each name."""
+        sharing = self._sharing(self._one, used)
+        in_place = any(word in source for word in (".append(", ".update(", "rate =", "(f", "(g", ".hello("))
+        return in_place and len(sharing) > 1 and bool(sharing & self._returned)
+
     @staticmethod
     def _own(process: Process) -> dict[str, Any]:
         return {name: process.names[name] for name in ALL if name in process.names}
@@ -251,7 +305,7 @@ class Sequence:
             bound = self._statically_bound(source)
             reads = self._closure(source)
             used = {name for name in reads if name in own}
-            if used & self._tainted:
+            if used & self._tainted or self._changes_copies(source, used):
                 continue
             if reads - own.keys():  # a name that was deleted on one side may live on the other
                 continue
@@ -298,7 +352,8 @@ class Sequence:
             (
                 f"{one} = [{small}]",
                 f"{one} = {{'k': {small}}}",
-                f"{one} = {two}",
+                # Not `a = a`: a small value that is bound again is sent as a new object, by the rule.
+                f"{one} = {two}" if one != two else f"{one} = [{small}]",
                 f"{one} = [{two}, {small}]",
                 f"{one} = {{'k': {two}}}",
                 f"{number} = {small}",

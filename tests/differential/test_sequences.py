@@ -12,9 +12,8 @@ from .sequences import Sequence
 
 MANY = int(os.environ.get("PODTASK_FUZZ", "1"))
 SEQUENCES, CELLS = 100, 20
-FIRST = (
-    0 if MANY == 1 else Random().randrange(10**9)
-)  # other ones each time, as in the other tests of `make fuzz`
+# Of 1700 on, each group has a conflict. `make fuzz` tries other ones each time.
+FIRST = 1700 if MANY == 1 else Random().randrange(10**9)
 GROUPS = 4  # so that they run beside each other
 
 

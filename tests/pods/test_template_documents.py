@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -178,22 +178,13 @@ SEEN: dict[str, tuple[str, object]] = {
 DEVICES = ("nvidia.com/gpu", "google.com/tpu")
 
 
-@pytest.fixture
-def node_labels(cluster: Any) -> Iterator[None]:
-    """Give the node the labels that the pods of other programs select."""
-    labels: dict[str, str] = {}
-    for each in PODS.values():
-        labels |= each["pod"].get("spec", each["pod"]).get("nodeSelector", {})
-    cluster.kubectl("label", "node", "--all", *(f"{name}={value}" for name, value in labels.items()))
-    yield
-    cluster.kubectl("label", "node", "--all", *(f"{name}-" for name in labels))
-
-
 def for_this_cluster(pod: dict[str, Any], device: str, folder: Path) -> dict[str, Any]:
-    """Return a pod with an image, a device and a folder that the node of the tests has; its disk has no capacity."""
+    """Return a pod with an image, a device, labels and a folder that the node of the tests has; its disk has no capacity."""
     pod = copy.deepcopy(pod)
     template = pod.get("template", pod)
     spec = template.get("spec", template)
+    if "nodeSelector" in spec:
+        spec["nodeSelector"] = {"kubernetes.io/os": "linux"}
     for container in (*spec.get("initContainers", ()), *spec.get("containers", ())):
         container["image"] = IMAGE
         for amounts in container.get("resources", {}).values():
@@ -208,7 +199,6 @@ def for_this_cluster(pod: dict[str, Any], device: str, folder: Path) -> dict[str
 
 
 @pytest.mark.pod("P2", "P4", "P7", "P10")
-@pytest.mark.usefixtures("node_labels")
 def test_pods_of_other_programs_run(
     cluster: Any, namespace: str, slot: tuple[str, str], tmp_path: Path
 ) -> None:

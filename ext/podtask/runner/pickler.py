@@ -95,9 +95,12 @@ class Packer:
 
     def dump_reference(self, name: str, value: Any) -> None:
         """Pickle a reference to what the other side has under a name, in place of a value, for all that is pickled later."""
+        if id(value) in self._pickler.memo.copy():  # of another name
+            self._pickler.dump(value)
+            return
         reference = _Reference(name)
         self._pickler.dump(reference)
-        memo = self._pickler.memo.copy()
+        memo = self._pickler.memo.copy()  # as many entries as before: the pickler counts them
         memo[id(value)] = memo.pop(id(reference))[0], value
         self._pickler.memo = memo
 

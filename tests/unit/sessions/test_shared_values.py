@@ -386,6 +386,27 @@ def test_cell_that_fails_before_it_sets_what_it_was_sent(sides: Sides) -> None:
     assert sides.choice.about["sent"] == []
 
 
+def test_two_names_of_one_object_that_a_sent_value_refers_to(sides: Sides) -> None:
+    """A value that contains an object with two names in the session refers to that object."""
+    sides.here("d = [4]\nb = d")
+    sides.there("print(b, d)")
+    sides.here("a = {'k': b}")
+    sides.there("print(a)")
+    sides.here("c = a")
+    assert sides.there("print(c, c is a, c['k'] is b is d)") == "{'k': [4]} True True\n"
+    assert sides.choice.references == ["b", "d", "a"]
+
+
+def test_needs_of_an_older_class_set_no_name_of_the_session(sides: Sides) -> None:
+    """An object whose class the session has defined again brings its class, but not the names that this needs."""
+    sides.here("import math as m\nclass P:\n    def total(self): return m")
+    sides.here("q = P()")
+    sides.there("class P:\n    pass\nprint(m)")
+    sides.there("m = 3")
+    assert sides.there("print(q.total())") == "3\n"
+    assert sides.there("print(m)") == "3\n"
+
+
 def test_cell_that_has_not_begun(sides: Sides) -> None:
     """What a cancelled cell would have sent is sent with the next one."""
     sides.here("x = [1]")

@@ -9,7 +9,7 @@ import pickle
 import sys
 import time
 import types
-from typing import Any, Callable, Dict, Iterable, Iterator, List, Tuple, Union
+from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Tuple, Union
 
 from .. import pickler
 from ..reducers import classes, identity
@@ -127,7 +127,7 @@ def load(
                 on_value(step)
                 if shared:
                     unpickler.sets_existing = step in shared["definitions"]
-                _set_value(namespace, step, unpickler.load())
+                _set_value(namespace, step, unpickler.load(), shared)
             else:
                 on_value("")
                 source, filename = step
@@ -167,11 +167,17 @@ def _quiet() -> Iterator[None]:
             each.is_quiet = False
 
 
-def _set_value(namespace: Dict[str, Any], step: str, value: Any) -> None:
-    """Set a name, or an attribute of a class, of a member of an enumeration, or of a function."""
+def _set_value(
+    namespace: Dict[str, Any], step: str, value: Any, shared: Optional[Dict[str, Any]] = None
+) -> None:
+    """Set a name, or an attribute of a class, of a member of an enumeration, or of a function.
+
+    A class that is part of a value may need a name that the session has set later: it keeps its own value.
+    """
     path, _, name = step.rpartition(".")
     if not path:
-        namespace[step] = value
+        if not shared or step in shared["sent"] or step not in namespace:
+            namespace[step] = value
         return
     owner = eval(path, namespace)
     if isinstance(owner, type):
