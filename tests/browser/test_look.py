@@ -121,6 +121,26 @@ def test_keyboard_reaches_everything(notebook: Any, form: Form) -> None:
     page.wait_for_function("document.querySelector('.pt .lm-mod-current').innerText.startsWith('Resources')")
 
 
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+def test_open_menu_and_in_use(notebook: Any, form: Form, dark: bool) -> None:
+    """U32, U33: the Open menu works by the keyboard and Escape closes it; it and "in use" pass axe-core."""
+    page = notebook.page
+    notebook.set_theme(dark)
+    form.root.get_by_role("button", name="Open").focus()
+    page.keyboard.press("Enter")
+    page.wait_for_function("document.activeElement.innerText === 'GPU training'")
+    assert notebook.accessibility_violations(".pt") == []
+    page.keyboard.press("Escape")
+    page.wait_for_function("document.activeElement.innerText === 'Open'")
+    assert form.root.locator(".pt-open-entry").count() == 0
+    form.click("Use")
+    form.root.get_by_text("in use", exact=True).wait_for()
+    assert notebook.accessibility_violations(".pt") == []
+    notebook.screenshot(f"form-used-{'dark' if dark else 'light'}", form.root)
+    form.click("Stop using")
+    form.root.get_by_text("in use", exact=True).wait_for(state="hidden")
+
+
 @pytest.mark.feature("N14")
 def test_copy(notebook: Any, form: Form) -> None:
     """Copy puts the template into the clipboard, without the kernel."""
