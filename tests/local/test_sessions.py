@@ -14,8 +14,11 @@ from pathlib import Path
 
 import podtask
 import pytest
+from podtask.channel import channel
 from podtask.display.details import Details
 from podtask.event_loop import loop
+from podtask.pickling.arriving_values import ArrivingValues
+from podtask.pickling.outputs import EarlyUnpacking
 from podtask.sessions import registry
 
 from tests.notebook import Kernel, Shell
@@ -186,6 +189,24 @@ def test_large_last_value_stays(shell: Shell) -> None:
     assert "the last value (bytes) was not returned: over 256 KiB" in out + err
     shell.run(cell("pass", "-o large"))
     assert len(shell["large"]) == 300_000
+
+
+def test_values_of_a_cell_with_plain_results_are_never_unpickled(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What arrives for a cell with ``--results plain`` is not unpickled meanwhile, as it is for the other cells."""
+    begun = []
+
+    class Noted(EarlyUnpacking):
+        def __init__(self, values: ArrivingValues) -> None:
+            begun.append(values)
+            super().__init__(values)
+
+    monkeypatch.setattr(channel, "EarlyUnpacking", Noted)
+    shell.run(cell("x = bytes(3 << 20)", "--results plain -o x"))
+    assert (len(shell["x"]), begun) == (3 << 20, [])
+    shell.run(cell("x = bytes(4 << 20)", "-o x"))
+    assert (len(shell["x"]), len(begun)) == (4 << 20, 1)
 
 
 def test_commands(shell: Shell) -> None:

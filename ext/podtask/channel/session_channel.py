@@ -78,7 +78,7 @@ class SessionChannel(Channel):
         session: str,
         on_failure: Callable[[BaseException, bool], None],
     ) -> None:
-        super().__init__(backend, key, secret, None, listener, unpickles=True)
+        super().__init__(backend, key, secret, None, listener)
         self.failure: BaseException | None = None  # why nothing can be run any more
         self._idle_listener = listener
         self._on_state = on_state
@@ -192,6 +192,11 @@ class SessionChannel(Channel):
         self._end = None
         self._interrupts = 0
         self._answer = {}
+
+    def _store_values(self, frame: protocol.Frame) -> None:
+        """Store the next bytes of a cell's values; unpickle them meanwhile only if its results may be unpickled."""
+        self._unpickles = self._job is not None and not self._job.meta.get("plain")
+        super()._store_values(frame)
 
     def _set_job(self, job: Job) -> None:
         self._job = job
