@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests.cluster.errors import wait_until
 from tests.pods.waiting import IMAGE, failure, failure_within_seconds, submit, submitted, wait_for_phase
 
 pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("pods")]
@@ -418,6 +419,8 @@ def test_events_are_the_pods_own(apply: Apply, namespace: str) -> None:
     """Events of an older pod with the same name are ignored; events with only an eventTime are used."""
     with submitted({"nodeSelector": {"disk": "none"}, "containers": []}) as task:
         wait_for_phase(task, "node affinity")
+        # The scheduler writes its event after the condition of the pod.
+        wait_until(lambda: bool(task.events()), "the scheduler's event", seconds=30)
         (own,) = task.events()
         pod = own["involvedObject"]
         common = {

@@ -176,7 +176,8 @@ def _set_value(
     """
     path, _, name = step.rpartition(".")
     if not path:
-        if not shared or step in shared["sent"] or step not in namespace:
+        # A call of an executor has no such list: all its names are set.
+        if not shared or step in shared.get("sent", (step,)) or step not in namespace:
             namespace[step] = value
         return
     owner = eval(path, namespace)
