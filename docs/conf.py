@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent))  # for the extension options.py in this folder
 
 import podtask
+from sphinx.application import Sphinx
 
 project = "podtask"
 author = "The podtask developers"
@@ -34,3 +36,17 @@ autodoc_typehints = "description"
 autodoc_member_order = "bysource"
 # The types of IPython and of the Kubernetes client have no pages on this site.
 nitpicky = False
+
+
+def _set_caption_levels(
+    app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: object
+) -> None:
+    # Sphinx gives the captions of a table of contents role="heading" without the level that the role requires.
+    for part in ("furo_navigation_tree", "body"):
+        if part in context:  # a page without a source, such as the search, has no body
+            context[part] = context[part].replace('role="heading">', 'role="heading" aria-level="2">')
+
+
+def setup(app: Sphinx) -> None:
+    """Register what is changed on each page."""
+    app.connect("html-page-context", _set_caption_levels, priority=900)  # after the theme has set the tree

@@ -24,6 +24,7 @@ from podtask.magics.doctor import role
 from podtask.magics.rbac import manifests
 
 from tests.browser import chromium
+from tests.browser.notebook import AXE, FIND_VIOLATIONS
 
 ROOT = Path(__file__).parent.parent.parent
 DOCS = ROOT / "docs"
@@ -347,3 +348,23 @@ def test_no_page_hides_text(site: Path, width: int) -> None:
         page.goto((site / "howto" / "install.html").as_uri())
         assert page.locator("div.highlight .copy-code").count() == page.locator("div.highlight").count() > 0
     assert hidden == {}
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_pages_are_accessible(site: Path, scheme: str) -> None:
+    """axe-core finds nothing serious on a page with pictures, options, commands, tables or a notebook."""
+    if chromium.find_executable() is None:
+        pytest.skip(chromium.NOT_INSTALLED)
+    names = ["index", "explanation/namespaces", "explanation/peers", "howto/form", "howto/troubleshooting"]
+    names += ["notebooks/quickstart", "notebooks/plots", "reference/options", "reference/commands"]
+    found = {}
+    with chromium.launch() as browser:
+        page = browser.new_page(viewport={"width": 1400, "height": 900}, color_scheme=scheme)
+        for name in names:
+            page.goto((site / f"{name}.html").as_uri())
+            page.evaluate(AXE)
+            violations = page.evaluate(FIND_VIOLATIONS, "html")
+            serious = [each for each in violations if each.startswith(("serious", "critical"))]
+            if serious:
+                found[name] = serious
+    assert found == {}
