@@ -16,6 +16,7 @@ from typing import Any
 
 from IPython.core.interactiveshell import InteractiveShell
 from jupyter_client.manager import KernelManager
+from traitlets.config import Config
 
 CELL_SECONDS = 60
 
@@ -42,8 +43,9 @@ class Shell:
 
     def __init__(self) -> None:
         InteractiveShell.clear_instance()
-        self.ip: Any = InteractiveShell.instance()
-        self.ip.history_manager.enabled = False
+        # A file of the history would stay open for each shell of the process.
+        config = Config({"HistoryManager": {"hist_file": ":memory:", "enabled": False}})
+        self.ip: Any = InteractiveShell.instance(config=config)
         self.ip.run_line_magic("load_ext", "podtask")
 
     def run(self, source: str) -> Any:

@@ -87,9 +87,19 @@ class Cluster:
         return json.loads(self.kubectl(*arguments, "--output=json"))
 
     def schedulable_node(self) -> Any:
-        """Return the first node without taints that is not cordoned."""
-        nodes = self.kubectl_json("get", "nodes")["items"]
-        return next(node for node in nodes if not {"taints", "unschedulable"} & node["spec"].keys())
+        """Return the first node without taints that is not cordoned; wait for one.
+
+        The real node is tainted for a moment when its kubelet reports late, as on a busy machine.
+        """
+        found: list[Any] = []
+
+        def find() -> bool:
+            nodes = self.kubectl_json("get", "nodes")["items"]
+            found.extend(node for node in nodes if not {"taints", "unschedulable"} & node["spec"].keys())
+            return bool(found)
+
+        wait_until(find, "a node without taints", seconds=60)
+        return found[0]
 
     def set_capacity(self, resource: str, count: int | None) -> None:
         """Set the amount of an extended resource on the first node without taints.

@@ -9,6 +9,7 @@ import copy
 import os
 import shutil
 import signal
+import socket
 import sys
 import tempfile
 import uuid
@@ -32,6 +33,7 @@ class Pods:
         events: Events of the cluster, as core/v1 Events.
         secrets: Existing Secrets, by name.
         peak: Largest number of pods that existed at the same time.
+        ports: Port of this machine on which the runner of a pod listens, by name of the pod.
     """
 
     def __init__(self) -> None:
@@ -43,6 +45,7 @@ class Pods:
         self.state_changed = asyncio.Condition()
         self.version = 100
         self.peak = 0
+        self.ports: dict[str, int] = {}
         self._processes: dict[str, asyncio.subprocess.Process] = {}
         self._started: list[asyncio.subprocess.Process] = []
         self._ended: dict[str, asyncio.Event] = {}
@@ -141,9 +144,11 @@ class Pods:
             self._folders[name] = folder = tempfile.mkdtemp(prefix="podtask-")
             command = [word.replace(f"{mount['mountPath']}/", f"{folder}/") for word in command]
             self.write_files(name)
+        self.ports[name] = _free_port(int(env["PODTASK_PORT"]))
+        env |= {"PATH": os.environ["PATH"], "HOME": "/tmp", "PODTASK_PORT": str(self.ports[name])}
         process = await self.start(
             *command,
-            env={"PATH": os.environ["PATH"], "HOME": "/tmp", **env},
+            env=env,
             stderr=asyncio.subprocess.STDOUT,
         )
         self._processes[name] = process
@@ -274,6 +279,18 @@ def _kill(process: asyncio.subprocess.Process) -> None:
     if process.returncode is None:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
+
+
+def _free_port(first: int) -> int:
+    """Return the first port that the runner can listen on.
+
+    A pod has its ports to itself. On this machine, connections of an ended runner occupy its port for a minute.
+    """
+    for port in range(first, first + 1000):
+        with socket.socket() as tried, contextlib.suppress(OSError):
+            tried.bind(("127.0.0.1", port))
+            return port
+    raise OSError(f"1,000 ports from {first} are in use")
 
 
 def version_text(number: int) -> str:

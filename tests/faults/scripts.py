@@ -58,7 +58,7 @@ class Script:
         Raises:
             OSError: No process listens on the port.
         """
-        return await asyncio.open_connection("127.0.0.1", port)
+        return await asyncio.open_connection("127.0.0.1", self.pods.ports.get(name, port))
 
     def changes(self, event: Object) -> list[Object] | None:
         """Return the bytes that a watch sends in place of an event; None ends the watch."""

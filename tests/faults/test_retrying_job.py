@@ -33,12 +33,16 @@ RERUN_NOTE = (
 )
 MAY_NOT = 'jobs.batch is forbidden: User "u" cannot create resource "jobs" in API group "batch"'
 QUOTA = 'jobs.batch "x" is forbidden: exceeded quota: few, requested: count/jobs.batch=1'
-# Its first run waits until its pod is lost.
+# Its first run waits until its pod is lost. It notes that it has begun before it prints, as the tests then end its pod.
 CELL = """
 import os, threading
+try:
+    open({seen!r}, 'x').close()
+    is_first = True
+except FileExistsError:
+    is_first = False
 print('line', 0)
-if not os.path.exists({seen!r}):
-    open({seen!r}, 'w').close()
+if is_first:
     threading.Event().wait()
 print('line', 1)
 print('line', 2)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
+import resource
 import socket
 import subprocess
 import sys
@@ -154,6 +156,29 @@ def test_slow_client_does_not_keep_the_runner(knows_key: bool) -> None:
             process.kill()
             client.join()
     assert time.monotonic() - began >= 1
+
+
+def test_notebook_with_thousands_of_open_files_starts_local_cells() -> None:
+    """The number of the descriptor that a local runner inherits may be above 1,023, which `select.select` refuses."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, 2049), hard))
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        fd = fcntl.fcntl(listener, fcntl.F_DUPFD, 2048)
+        try:
+            env = {
+                **os.environ,
+                "PODTASK_KEY": "ab" * 32,
+                "PODTASK_LOCK": lock_of(SECRET),
+                "PODTASK_PORT": f"fd:{fd}",
+                "PODTASK_WAIT": "0.01",
+            }
+            command = [sys.executable, "-I", "-c", boot_program()]
+            ran = subprocess.run(command, env=env, pass_fds=[fd], capture_output=True, text=True)
+        finally:
+            os.close(fd)
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert ran.stderr == ""
+    assert (ran.returncode, ran.stdout) == (EXIT_NO_CLIENT, "podtask: no client came\n")
 
 
 def test_port_is_below_the_ephemeral_ports() -> None:

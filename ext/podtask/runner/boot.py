@@ -151,7 +151,10 @@ while not found:
             found.append((data, None, ""))
             break
         ends.append(now() + FILE_SECONDS)  # nothing tells of a new file without inotify
-    select.select([listener, *steps], [], [], max(0, min(ends) - now()))
+    poll = select.poll()  # select.select refuses the numbers above 1,023 that a large notebook hands down
+    for sock in (listener, *steps):
+        poll.register(sock, select.POLLIN)
+    poll.poll(max(0, min(ends) - now()) * 1000)
     if deadline <= now():
         print("podtask: no client came")
         sys.exit(EXIT_NO_CLIENT)
