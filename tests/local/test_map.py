@@ -182,6 +182,19 @@ def test_retry_runs_only_what_has_failed(own_module: Any, tmp_path: Path) -> Non
 
 
 @pytest.mark.feature("N10")
+def test_retry_while_results_are_read_skips_none(own_module: Any, tmp_path: Path) -> None:
+    """as_completed() yields every item, and again the one that is run again meanwhile."""
+    mark = str(tmp_path / "died")
+    task = own_module.die_once.submit_map(range(4), [1] * 4, [mark] * 4, workers=1)
+    yielded = []
+    for index, value in task.as_completed():
+        yielded.append((index, isinstance(value, Lost)))
+        if isinstance(value, Lost):
+            task.retry()
+    assert sorted(yielded) == [(0, False), (1, False), (1, True), (2, False), (3, False)]
+
+
+@pytest.mark.feature("N10")
 @pytest.mark.fault(139)
 def test_cut_connections_lose_nothing_and_repeat_nothing(
     own_module: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -121,13 +121,21 @@ class ItemDispatcher:
         self._fill()
 
     def scale(self, size: int) -> None:
-        """Change the number of workers: start new ones, or let some end when they have run what they have."""
+        """Change the number of workers: start new ones, or let some end when they have run what they have.
+
+        Of those that are too many, the ones that have not started end first, and at once.
+        """
         self._size = size
-        going = [worker for worker in self.workers if not worker.retires]
-        for worker in sorted(going, key=lambda each: len(each.open))[: max(0, len(going) - size)]:
+        going = [worker for worker in self.workers if not worker.ends]
+        going.sort(key=lambda each: (each.is_ready, not each.retires, len(each.open)))
+        surplus = max(0, len(going) - size)
+        for worker in going[:surplus]:
             worker.retires = True
-            self._feed(worker)
-        self._fill()
+            if not worker.is_ready:
+                worker.end()
+        for worker in going[surplus:]:
+            worker.retires = False  # it may have been one too many before
+        self._distribute()
 
     def run_again(self, indexes: Sequence[int]) -> None:
         """Run items again that have ended."""

@@ -134,15 +134,24 @@ class MapTask:
             return [self._results.value_or_error(index) for index in range(len(self))]
 
     def as_completed(self) -> Iterator[tuple[int, Any]]:
-        """Yield the index and the value, or the error, of each item as it ends."""
-        place = 0
-        while place < len(self):
+        """Yield the index and the value, or the error, of each item as it ends.
+
+        An item that runs again by ``retry()`` is yielded again.
+        """
+        place, order = 0, self._results.order
+
+        def has_next() -> bool:
+            return len(order) > place or self._results.done == len(self)
+
+        while True:
             with InterruptGuard("stopped waiting; the map keeps running."), clean_up_at_sigterm():
-                wanted = place
-                self._wait_until(lambda wanted=wanted: self._results.done > wanted, None)  # type: ignore[misc]
-            index = self._results.order[place]
+                self._wait_until(has_next, None)
+            if len(order) == place:
+                return
+            index = order[place]
             place += 1
-            yield index, self._results.value_or_error(index)
+            if index is not None:  # else it runs again
+                yield index, self._results.value_or_error(index)
 
     def logs(self, index: int) -> str:
         """Return the output of an item so far; at most its first MiB.

@@ -24,12 +24,13 @@ class MapResults:
         hint_for: Returns a one-line hint for an error of the code; empty if there is none.
 
     Attributes:
-        order: The indexes whose items have ended, in the order of their ends.
+        order: The indexes whose items have ended, in the order of their ends; None in place of an item that runs again.
     """
 
     def __init__(self, total: int, hint_for: Callable[[BaseException], str]) -> None:
         self.total = total
-        self.order: list[int] = []
+        self.order: list[int | None] = []
+        self._places: dict[int, int] = {}  # in the order, of the items that have ended
         self._hint_for = hint_for
         self._received: dict[int, tuple[ItemResult, str]] = {}  # not decoded yet, with the place
         self._values: dict[int, Any] = {}
@@ -41,7 +42,7 @@ class MapResults:
     @property
     def done(self) -> int:
         """How many items have ended."""
-        return len(self.order)
+        return len(self._places)
 
     @property
     def failed(self) -> list[int]:
@@ -55,7 +56,7 @@ class MapResults:
 
     def has(self, index: int) -> bool:
         """Return whether an item has ended."""
-        return index in self._received or index in self._values or index in self._errors
+        return index in self._places
 
     def add(self, result: ItemResult, where: str) -> None:
         """Add the result of an item.
@@ -67,14 +68,14 @@ class MapResults:
         if result.is_error:
             self._failed[result.index] = _about(result)
         self._received[result.index] = result, where
-        self.order.append(result.index)
+        self._note_end(result.index)
 
     def add_error(self, index: int, error: BaseException) -> None:
         """Add the error of an item that has no result."""
         kind = type(error).__name__
         self._failed[index] = kind, "", _first_line(str(getattr(error, "message", error)))
         self._errors[index] = error
-        self.order.append(index)
+        self._note_end(index)
 
     def add_stopped(self, index: int, error: BaseException) -> None:
         """Note that an item does not run, because the map was stopped.
@@ -85,7 +86,7 @@ class MapResults:
         """
         self._stopped.add(index)
         self._errors[index] = error
-        self.order.append(index)
+        self._note_end(index)
 
     def discard(self, index: int) -> None:
         """Forget the result of an item, which runs again."""
@@ -93,7 +94,7 @@ class MapResults:
             for each in (self._received, self._values, self._errors, self._failed):
                 each.pop(index, None)
             self._stopped.discard(index)
-            self.order.remove(index)
+            self.order[self._places.pop(index)] = None
 
     def value(self, index: int) -> Any:
         """Return the value of an item.
@@ -125,6 +126,10 @@ class MapResults:
             groups.setdefault((kind, place), []).append(index)
         for (kind, place), indexes in sorted(groups.items(), key=lambda group: -len(group[1])):
             yield FailureGroup(kind, place, len(indexes), indexes[0], self._failed[indexes[0]][2])
+
+    def _note_end(self, index: int) -> None:
+        self.order.append(index)
+        self._places[index] = len(self.order) - 1
 
     def _decode(self, index: int) -> None:
         result, where = self._received[index]
