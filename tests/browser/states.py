@@ -9,18 +9,21 @@ import sys
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
+from typing import Any
 
 import yaml
 from podtask import PodTemplate, RunOptions
 from podtask.api.submit import preview
 from podtask.backends.base import Phase, Snapshot
 from podtask.display.details import Facts, details_html, value_rows
+from podtask.display.map_view import map_status
 from podtask.display.status_line import OPEN_STATES_JS, Clock, StatusLine, TaskState, end_line
 from podtask.display.task_table import CallLine, calls_status
-from podtask.frontend import TEXT_STYLE, Tone
+from podtask.frontend import TEXT_STYLE, Status, Tone
 from podtask.lifecycle.outcome import Outcome
 from podtask.lifecycle.updates import PhaseSpan, Usage
 from podtask.magics.dry_run import Preview
+from podtask.maps.progress import FailureGroup, ItemState, Progress
 from podtask.presets import sidecar
 
 BUILD = Path(__file__).parent.parent.parent / "build" / "states"
@@ -29,7 +32,15 @@ POD = {
     "apiVersion": "v1",
     "kind": "Pod",
     "metadata": {"name": "podtask-3f9c2a71d0", "labels": {"team": "vision"}},
-    "spec": {"containers": [{"name": "primary", "image": "python:3.11-slim"}]},
+    "spec": {
+        "containers": [
+            {
+                "name": "primary",
+                "image": "python:3.11-slim",
+                "resources": {"requests": {"cpu": "2", "memory": "1Gi"}, "limits": {"memory": "8Gi"}},
+            }
+        ]
+    },
 }
 SPANS = [
     PhaseSpan(Phase("Packing"), 0.0, 0.2),
@@ -121,7 +132,7 @@ STATES: dict[str, StatusLine] = {
     "stopping, pressed twice": _running(stops=2),
     "stopping, local": _running(stops=1, local=True),
     "fetching": TaskState(Phase("Fetching"), 0.5, 12.5, running=True).line,
-    "ok": end_line(OK, 0.6, inputs=INPUTS),
+    "ok": end_line(OK, 12.1, inputs=INPUTS),
     "ok, many values": end_line(LARGE, 73.4, inputs=INPUTS),
     "ok, sidecar did not start": end_line(Outcome("ok"), 1.2, sidecars=list(SIDECAR)),
     "ok, batch mode": end_line(Outcome("ok"), 4.2, channel="batch"),
@@ -149,6 +160,63 @@ CALLS = calls_status(
     done=2,
     total=8,
 )
+FAILURES = (
+    FailureGroup(
+        "ValueError", "line 5", (17, 20, 31, 44, 58, 61, 70, 71, 80), "empty file: '/scans/0017.nii'"
+    ),
+    FailureGroup("Lost", "", (9, 52), "Item 9 was lost with its worker (pod podtask-x7k2): out of memory"),
+)
+TRACEBACK = """\
+Traceback (most recent call last):
+  Cell In[4], line 5
+    raise ValueError(f"empty file: {path!r}")
+ValueError: empty file: '/scans/0017.nii'"""
+
+
+def _map(states: bytes, failures: tuple[FailureGroup, ...] = (), **known: object) -> Progress:
+    """Return a map in which each item has a state."""
+    counts = {state: states.count(state) for state in ItemState}
+    failed = counts[ItemState.FAILED] + counts[ItemState.LOST]
+    values: dict[str, Any] = {"workers": 0, "starting": 0, "waits_for": "", "seconds": 38.0, **known}
+    done = counts[ItemState.SUCCEEDED] + failed
+    return Progress(
+        len(states), done, failed, counts[ItemState.STOPPED], failures=failures, states=states, **values
+    )
+
+
+def _states(total: int, *parts: tuple[ItemState, int]) -> bytearray:
+    """Return states: so many items in each, then those that wait."""
+    states = bytearray(total)
+    start = 0
+    for state, count in parts:
+        states[start : start + count] = bytes([state]) * count
+        start += count
+    return states
+
+
+def _failed(states: bytearray) -> bytes:
+    for group in FAILURES:
+        state = ItemState.LOST if group.kind == "Lost" else ItemState.FAILED
+        for index in group.indexes:
+            states[index] = state
+    return bytes(states)
+
+
+DONE, RUNS, NOT_RUN = ItemState.SUCCEEDED, ItemState.RUNNING, ItemState.STOPPED
+MAPS: dict[str, Status] = {
+    "map, starting": map_status(_map(bytes(12), seconds=0.0, starting=4, waits_for=NO_GPU.line)),
+    "map, running": map_status(
+        _map(_failed(_states(120, (DONE, 84), (RUNS, 8))), FAILURES, workers=8, starting=2)
+    ),
+    "map, ok": map_status(_map(bytes(_states(7, (DONE, 7))), seconds=3.4), "ok", str),
+    "map, failed": map_status(
+        _map(_failed(_states(120, (DONE, 120))), FAILURES), "failed", lambda _: TRACEBACK
+    ),
+    "map, stopped": map_status(_map(bytes(_states(40, (DONE, 22), (NOT_RUN, 18)))), "stopped", str),
+    "map, 10,000 items": map_status(
+        _map(_failed(_states(10_000, (DONE, 6215), (RUNS, 64))), FAILURES, workers=64)
+    ),
+}
 
 
 @dataclass(frozen=True)
@@ -175,6 +243,7 @@ SURROUNDINGS = {
     "light": Surroundings("light", JUPYTERLAB),
     "dark": Surroundings("dark", JUPYTERLAB),
     "vscode-dark": Surroundings("", VS_CODE),
+    "high-contrast": Surroundings("dark-high-contrast", JUPYTERLAB),
     "narrow": Surroundings("light", JUPYTERLAB, 900),
 }
 
@@ -189,7 +258,7 @@ def details() -> str:
             done=True,
             snapshot=Snapshot(EVENTS, (("redis", "Ready to accept connections"),)),
             pod=yaml.safe_dump(POD, sort_keys=False),
-            used=[("cpu", "6.0 s, 1.5 on average", "2", "–"), ("memory", "2.5 GiB at most", "1Gi", "8Gi")],
+            used=[("cpu", "15.1 s, 1.5 on average", "2", "–"), ("memory", "2.5 GiB at most", "1Gi", "8Gi")],
             values=value_rows(INPUTS, OK),
             notices=["spec.restartPolicy becomes Never: the runner restarts nothing."],
         )
@@ -198,7 +267,7 @@ def details() -> str:
 
 def terminal_text() -> str:
     """Return all lines as a terminal shows them."""
-    states = {**{name: line.status() for name, line in STATES.items()}, "calls of a map": CALLS}
+    states = {**{name: line.status() for name, line in STATES.items()}, "calls of a map": CALLS, **MAPS}
     return "".join(
         "\n".join([f"{name}:", *(f"  {row}" for row in status.lines), ""]) for name, status in states.items()
     )
@@ -211,6 +280,9 @@ def page(surroundings: Surroundings) -> str:
         for name, line in STATES.items()
     ]
     rows.append(f'<p class="title">calls of a map</p><div style="{TEXT_STYLE}">{CALLS.html}</div>')
+    for name, status in MAPS.items():
+        shown = status.html.replace("<details ", "<details open ", 1)
+        rows.append(f'<p class="title">{escape(name)}</p><div style="{TEXT_STYLE}">{shown}</div>')
     unfolded = STATES["ok"].status("unfolded", details()).html.replace("<details ", "<details open ")
     rows.append(f'<p class="title">unfolded</p><div class="unfolded" style="{TEXT_STYLE}">{unfolded}</div>')
     running = details_html(Facts("podtask-3f9c2a71d0", WHERE, SPANS[:-1], done=False))
@@ -218,7 +290,7 @@ def page(surroundings: Surroundings) -> str:
     rows.append(f'<p class="title">unfolded, running</p><div style="{TEXT_STYLE}">{live}</div>')
     rows.append(f'<p class="title">dry run</p>{dry_run()}')
     return (
-        f"<!DOCTYPE html><html lang=en><head><title>States</title><script>Object.assign({OPEN_STATES_JS},{{unfolded:true,'running-unfolded':true}})</script><style>{_theme(surroundings.theme)}"
+        f"<!DOCTYPE html><html lang=en><head><title>States</title><script>Object.assign({OPEN_STATES_JS},{{unfolded:true,'running-unfolded':true,'failed 0':true}})</script><style>{_theme(surroundings.theme)}"
         "body{margin:0;padding:12px 24px;font-family:sans-serif}"
         ".title{margin:10px 0 0;font-size:11px;opacity:.75}</style></head>"
         f'<body class="jp-RenderedHTMLCommon" style="{surroundings.style}">{"".join(rows)}</body></html>'

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from podtask.display.status_line import DURATION_JS
+from podtask.maps.progress import ItemState
 from podtask.runner.durations import duration
 
 from tests.browser.chromium import new_context
@@ -14,8 +15,9 @@ from tests.browser.notebook import SCREENSHOTS
 from tests.browser.states import SURROUNDINGS, page
 
 MIN_CONTRAST = 4.5  # WCAG AA, of text
-# Measures the contrast of each text with what is behind it: colors are drawn, and opacities are multiplied.
-FIND_LOW_CONTRASTS = """least => {
+MIN_SHAPE_CONTRAST = 3  # WCAG AA, of graphics
+# Measures the contrast of each text, or each shape of a map, with what is behind it: colors are drawn, and opacities are multiplied.
+FIND_LOW_CONTRASTS = """([least, selector]) => {
   const pen = document.createElement('canvas').getContext('2d', {willReadFrequently: true});
   const rgba = color => { pen.clearRect(0, 0, 1, 1); pen.fillStyle = color; pen.fillRect(0, 0, 1, 1);
     const [r, g, b, a] = pen.getImageData(0, 0, 1, 1).data; return [r, g, b, a / 255] };
@@ -25,13 +27,17 @@ FIND_LOW_CONTRASTS = """least => {
     .reduce((sum, v, n) => sum + v * [0.2126, 0.7152, 0.0722][n], 0);
   const ancestors = e => e ? [...ancestors(e.parentElement), e] : [];
   const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT), low = [];
-  while (texts.nextNode()) {
-    const text = texts.currentNode.textContent.trim(), element = texts.currentNode.parentElement;
+  const shown = [...document.querySelectorAll(selector || 'none')].map(e => [e.dataset.state, e]);
+  while (!selector && texts.nextNode())
+    shown.push([texts.currentNode.textContent.trim(), texts.currentNode.parentElement]);
+  for (const [text, element] of shown) {
     if (!text || !element.checkVisibility()) continue;
+    const style = getComputedStyle(element);
+    const color = !selector ? style.color : style.fill == 'none' ? style.stroke : style.fill;
     const opacity = ancestors(element).reduce((product, e) => product * getComputedStyle(e).opacity, 1);
     const behind = ancestors(element).reduce((under, e) => over(rgba(getComputedStyle(e).backgroundColor), under, 1),
       [255, 255, 255]);
-    const front = over(rgba(getComputedStyle(element).color), behind, opacity);
+    const front = over(rgba(color), behind, opacity);
     const [a, b] = [light(front), light(behind)].sort((x, y) => y - x);
     const contrast = (a + 0.05) / (b + 0.05);
     if (contrast < least) low.push(`${contrast.toFixed(2)}: ${text.slice(0, 60)}`);
@@ -58,7 +64,10 @@ def test_all_states_are_legible(chromium: Any, name: str) -> None:
         shown.set_content(page(surroundings))
         SCREENSHOTS.mkdir(parents=True, exist_ok=True)
         shown.screenshot(path=Path(SCREENSHOTS) / f"states-{name}.png", full_page=True)
-        assert shown.evaluate(FIND_LOW_CONTRASTS, MIN_CONTRAST) == []
+        assert shown.evaluate(FIND_LOW_CONTRASTS, [MIN_CONTRAST, ""]) == []
+        assert shown.evaluate(FIND_LOW_CONTRASTS, [MIN_SHAPE_CONTRAST, "[data-state]"]) == []
+        states = shown.evaluate("[...document.querySelectorAll('[data-state]')].map(e => e.dataset.state)")
+        assert set(states) == {state.name.lower() for state in ItemState}
         assert shown.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
         assert (
             shown.evaluate("document.querySelectorAll('body > div > details[data-key] > summary').length")
@@ -95,8 +104,14 @@ def test_low_contrast_is_found(chromium: Any) -> None:
         shown.set_content(
             "<body style='background:#111;color:#eee'><p style='color:#444'>grey</p><p style='opacity:.3'>dim</p>"
             "<p style='background:#bbb'>light</p><p>good</p>"
+            "<svg><path data-state=filled style='fill:#333'/><path data-state=lines style='fill:none;stroke:#333'/>"
+            "<path data-state=faint style='fill:#fff;opacity:.2'/><path data-state=good style='fill:#fff'/></svg>"
         )
-        low = [line.split(": ")[1] for line in shown.evaluate(FIND_LOW_CONTRASTS, MIN_CONTRAST)]
-        assert low == ["grey", "dim", "light"]
+        for least, selector, expected in (
+            (MIN_CONTRAST, "", ["grey", "dim", "light"]),
+            (MIN_SHAPE_CONTRAST, "[data-state]", ["filled", "lines", "faint"]),
+        ):
+            low = [line.split(": ")[1] for line in shown.evaluate(FIND_LOW_CONTRASTS, [least, selector])]
+            assert low == expected
     finally:
         context.close()

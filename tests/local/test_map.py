@@ -14,6 +14,7 @@ from podtask.backends.local import SocketStream
 from podtask.errors import InputError, Lost
 from podtask.lifecycle.prepare import PreparedCell
 from podtask.lifecycle.task import all_handles
+from podtask.maps.progress import ItemState
 from podtask.runner.bundle import MINOR
 from podtask.runner.plain_items import MAX_ELEMENTS
 
@@ -88,6 +89,7 @@ def stop_self(x):
     return x
 '''
 SECONDS = 60
+WAITING, RUNNING, SUCCEEDED, FAILED, LOST, STOPPED = ItemState
 
 
 @pytest.mark.feature("N10")
@@ -148,7 +150,10 @@ def test_first_error_ends_the_rest(own_module: Any, tmp_path: Path) -> None:
 @pytest.mark.fault(137)
 def test_item_that_kills_its_worker_is_lost_alone(own_module: Any) -> None:
     """The item that ends its process is Lost with the reason; those that waited in the worker run in another one."""
-    results = own_module.die.submit_map(range(12), [5] * 12, workers=2).results(SECONDS)
+    task = own_module.die.submit_map(range(12), [5] * 12, workers=2)
+    results = task.results(SECONDS)
+    assert [index for index, state in enumerate(task.progress.states) if state != SUCCEEDED] == [5]
+    assert task.progress.states[5] == LOST
     lost = results.pop(5)
     assert isinstance(lost, Lost)
     assert "Item 5 was lost with its worker" in lost.message
@@ -179,6 +184,7 @@ def test_retry_runs_only_what_has_failed(own_module: Any, tmp_path: Path) -> Non
     assert task.retry() is task
     assert task.results(SECONDS) == list(range(6))
     assert task.failed == {}
+    assert list(task.progress.states) == [SUCCEEDED] * 6
 
 
 @pytest.mark.feature("N10")
@@ -259,8 +265,10 @@ def test_stop_keeps_what_is_done(own_module: Any, tmp_path: Path) -> None:
         assert (index, value) == (0, 5)
         break
     assert fifo.read_text() == ""  # the item runs
+    assert list(task.progress.states) == [SUCCEEDED, RUNNING, WAITING, WAITING]
     task.interrupt()
     first, stopped, *never = task.results(SECONDS)
+    assert list(task.progress.states) == [SUCCEEDED, FAILED, STOPPED, STOPPED]
     assert first == 5
     assert isinstance(stopped, KeyboardInterrupt)
     assert all(isinstance(each, CancelledError) for each in never)
@@ -308,17 +316,18 @@ def test_functions_among_the_items_bring_their_globals(shell: Shell) -> None:
 
 
 def test_failures_are_grouped(kernel: Kernel) -> None:
-    """Below the line, failures of one kind and line are one line, with the first index."""
+    """Below the line and the bar, failures of one kind and line are one line, which unfolds the first error."""
     kernel.run(
         "import podtask\n@podtask.task(local=True)\ndef check(x):\n    if x % 2:\n        raise ValueError(f'{x} is odd')\n"
         "    return 1 / (x - 4)\n"
     )
     ran = kernel.run("found = check.map(range(8), workers=2, return_exceptions=True)")
-    line, *groups = ran.lines[-1].splitlines()
+    line, bar, *groups = ran.lines[-1].splitlines()
+    assert bar.endswith("] 3 succeeded, 5 failed")
     assert line.startswith("✗ 8 of 8 done · 5 failed · ")
     assert groups == [
-        "ValueError at line 5 · 4 items, first 1: 1 is odd",
-        "ZeroDivisionError at line 6 · item 4: division by zero",
+        "ValueError: 1 is odd · line 5 · 4 items: 1, 3, 5, 7",
+        "ZeroDivisionError: division by zero · line 6 · item 4",
     ]
 
 

@@ -229,7 +229,7 @@ def _waterfall(spans: Sequence[PhaseSpan], done: bool) -> str:
         live = last and not done
         if seconds < MIN_SHOWN_SECONDS and not phase.text and not last:
             continue
-        weight = "font-weight:600" if seconds == slowest and not live else ""
+        weight = "font-weight:600" if done and seconds == slowest else ""
         left, width = 100 * start / total, 100 * seconds / total
         bar = f"margin-left:{left:.1f}%;width:{100 - left if live else width:.1f}%{LIVE_BAR_STYLE if live else ''}"
         rows.append(

@@ -1,21 +1,31 @@
-"""The lines of a map: how far it is, and its failures in groups."""
+"""A map on a screen: the line that says how far it is, its items as squares, and its failures in groups."""
 
 from __future__ import annotations
 
+import time
+import traceback
+import uuid
+from collections.abc import Callable
 from html import escape
 from typing import Any
 
-from ..errors import ended_by_user
-from ..frontend import Status, Tone, current_screen, keep_together
+from ..errors import PodtaskError, ended_by_user
+from ..frontend import NOTE_STYLE, Status, Tone, current_screen, keep_together
 from ..interrupts import InterruptGuard
 from ..maps.map_task import MapTask
 from ..maps.progress import FailureGroup, Progress
-from ..runner.durations import exact_duration
+from ..runner.durations import duration, exact_duration
 from ..runner.safe_text import safe_text
-from .status_line import mark_html
+from .details import TEXT_STYLE
+from .squares import bar_text, squares_html
+from .status_line import fold, mark_html
 from .view import TICK_SECONDS
 
+SHOW_SECONDS = 1.0  # between two versions: a front end draws the whole display again
 MAX_GROUPS = 5
+MAX_INDEXES = 8  # of a group
+MAX_ERROR_CHARS = 10_000
+GROUP_STYLE = "margin-left:2ch"
 
 
 class MapView:
@@ -28,6 +38,7 @@ class MapView:
     def __init__(self, task: MapTask) -> None:
         self._task = task
         self._screen = current_screen()
+        self._key = uuid.uuid4().hex
         self._interrupted = False
 
     def follow(self, return_exceptions: bool, guard: InterruptGuard) -> list[Any]:
@@ -43,10 +54,13 @@ class MapView:
         """
         task = self._task
         guard.handle_with(self._on_interrupt)
+        shown_at = -SHOW_SECONDS
         while not task.done():
-            self._screen.show_status(map_status(task.progress))
+            if time.monotonic() >= shown_at + SHOW_SECONDS:
+                shown_at = time.monotonic()
+                self._screen.show_status(map_status(task.progress))
             task.wait(TICK_SECONDS)
-        self._screen.show_status(map_status(task.progress, ended=True))
+        self._screen.show_status(map_status(task.progress, self._key, self._error_text))
         if self._interrupted:
             text = f"stopped; {task.succeeded} of {len(task)} calls had succeeded."
             raise ended_by_user(KeyboardInterrupt, text)
@@ -54,35 +68,64 @@ class MapView:
             raise task.first_error
         return task.results()
 
+    def _error_text(self, index: int) -> str:
+        error = self._task.error(index)
+        return "" if error is None else error_text(error)
+
     def _on_interrupt(self, number: int) -> None:
         self._interrupted = True
         self._task.interrupt()
 
 
-def map_status(progress: Progress, ended: bool = False) -> Status:
-    """Return the line of a map for a screen, with its failures below.
+def map_status(progress: Progress, key: str = "", error_text: Callable[[int], str] | None = None) -> Status:
+    """Return the line of a map for a screen, with its squares and its failures below.
 
     Args:
         progress: How far it is.
-        ended: Whether it has ended.
+        key: Identifies the map on its page.
+        error_text: Returns the error of an item in full; None while the map runs.
     """
-    is_bad = bool(progress.failed or progress.stopped)
-    tone = Tone.BAD if is_bad else Tone.GOOD if progress.workers or ended else Tone.WARN
-    mark = ("✗" if is_bad else "✓") if ended else ("●" if progress.workers else "○")
+    ended = error_text is not None
+    tone = Tone.GOOD if progress.workers or ended else Tone.WARN
+    mark = "✓" if ended else "●" if progress.workers else "○"
+    if progress.failed:
+        tone, mark = Tone.BAD, "✗" if ended else mark
+    elif progress.stopped:
+        tone, mark = Tone.WARN, "■" if ended else mark
     summary = progress_line(progress, ended)
-    groups = [_group_line(group) for group in progress.failures[:MAX_GROUPS]]
+    groups = progress.failures[:MAX_GROUPS]
+    lines = [_group_line(group) for group in groups]
+    rows = [f"<div>{mark_html(tone, mark)} {keep_together(escape(summary))}</div>"]
+    if progress.total:
+        rows.append(squares_html(progress.states, _reasons(progress)))
+    for number, (group, line) in enumerate(zip(groups, lines, strict=True)):
+        shown = f"<span>{keep_together(escape(line))}</span>"
+        if error_text is not None:
+            text = safe_text(error_text(group.indexes[0]))
+            title = f"the error of item {group.indexes[0]}"
+            content = f'<pre tabindex="0" role="region" aria-label="{title}" style="{TEXT_STYLE}">{escape(text)}</pre>'
+            shown = fold(f"{key} {number}", f'<summary style="cursor:pointer">{shown}</summary>', content)
+        rows.append(f'<div style="{GROUP_STYLE}">{shown}</div>')
     more = len(progress.failures) - MAX_GROUPS
     if more > 0:
-        groups.append(f"and {more} more kinds of failures: m.failed")
-    rows = [f"{mark_html(tone, mark)} {keep_together(escape(summary))}", *map(escape, groups)]
-    version = (progress.done, progress.failed, progress.workers, progress.starting, progress.waits_for)
+        lines.append(f"and {more} more kinds of failures: m.failed")
+        rows.append(f'<div style="{GROUP_STYLE};{NOTE_STYLE}">{escape(lines[-1])}</div>')
+    bar = [bar_text(progress.states)] if progress.total else []
     return Status(
-        "\n".join([f"{mark} {summary}", *groups]),
-        html="<div>" + "\n".join(rows) + "</div>",
-        version=version,
+        "\n".join([f"{mark} {summary}", *bar, *lines]),
+        html=f'<div style="white-space:normal">{"".join(rows)}</div>',
+        version=(progress.states, progress.workers, progress.starting, progress.waits_for, ended),
         brief=f"{progress.done} of {progress.total} done",
         ended=ended,
     )
+
+
+def error_text(error: BaseException) -> str:
+    """Return an error of an item in full: the frames of the cell, then the message; of a message of podtask, that alone."""
+    if isinstance(error, PodtaskError):
+        return f"{type(error).__name__}: {error}"
+    text = "".join(traceback.format_exception(type(error), error, error.__traceback__)).rstrip()
+    return text if len(text) <= MAX_ERROR_CHARS else f"…{text[1 - MAX_ERROR_CHARS :]}"
 
 
 def progress_line(progress: Progress, ended: bool = False) -> str:
@@ -98,7 +141,7 @@ def progress_line(progress: Progress, ended: bool = False) -> str:
     if progress.rate:
         words.append(f"{progress.rate:.3g}/s")
     if progress.seconds_left is not None and progress.done < progress.total:
-        words.append(f"{exact_duration(progress.seconds_left)} left")
+        words.append(f"{duration(progress.seconds_left)} left")
     if progress.workers:
         words.append(f"{progress.workers} worker{'s' if progress.workers > 1 else ''}")
     if progress.starting:
@@ -108,8 +151,21 @@ def progress_line(progress: Progress, ended: bool = False) -> str:
     return " · ".join(words)
 
 
+def _reasons(progress: Progress) -> dict[int, str]:
+    """Return why items have failed, by index."""
+    return {
+        index: f"{group.kind} at {group.location}" if group.location else group.kind
+        for group in progress.failures
+        for index in group.indexes
+    }
+
+
 def _group_line(group: FailureGroup) -> str:
-    place = f" at {group.location}" if group.location else ""
-    count = f"{group.count} items, first {group.first}" if group.count > 1 else f"item {group.first}"
+    indexes = ", ".join(map(str, group.indexes[:MAX_INDEXES]))
+    if len(group.indexes) > MAX_INDEXES:
+        indexes += ", …"
+    count = len(group.indexes)
+    items = f"{count} items: {indexes}" if count > 1 else f"item {indexes}"
     message = f": {group.message}" if group.message else ""
-    return safe_text(f"{group.kind}{place} · {count}{message}")
+    place = [group.location] if group.location else []
+    return safe_text(" · ".join([f"{group.kind}{message}", *place, items]))

@@ -333,9 +333,13 @@ def count_script() -> str:
 
 def mark_html(tone: Tone, mark: str) -> str:
     """Return a mark in its color."""
+    return f'<span style="color:{tone_color(tone)};font-weight:600">{escape(mark)}</span>'
+
+
+def tone_color(tone: Tone) -> str:
+    """Return the color of a tone in CSS: that of the theme, mixed with that of the text."""
     color = COLORS.get(tone)
-    style = f"color:color-mix(in srgb,{color} 60%,currentColor);" if color else ""
-    return f'<span style="{style}font-weight:600">{escape(mark)}</span>'
+    return f"color-mix(in srgb,{color} 60%,currentColor)" if color else "currentColor"
 
 
 def fold(key: str, summary: str, content: str) -> str:

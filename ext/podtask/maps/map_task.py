@@ -85,6 +85,7 @@ class MapTask:
             waits_for=phases[0].line if phases and not ready else "",
             seconds=seconds,
             failures=tuple(results.failure_groups()),
+            states=results.states(index for worker in workers for index in worker.running),
         )
 
     @property
@@ -103,6 +104,10 @@ class MapTask:
         """The error of the item that has failed first; None if none has."""
         index = self._dispatcher.first_failed
         return None if index is None else self._results.error(index)
+
+    def error(self, index: int) -> BaseException | None:
+        """Return the error of an item that has ended; None if it has a value, or has not ended."""
+        return self._results.error(index)
 
     @property
     def succeeded(self) -> int:

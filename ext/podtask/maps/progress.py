@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
+import enum
 from dataclasses import dataclass
+
+
+class ItemState(enum.IntEnum):
+    """What has become of an item; a byte of :attr:`Progress.states`."""
+
+    WAITING = 0
+    RUNNING = 1
+    SUCCEEDED = 2
+    FAILED = 3
+    LOST = 4
+    STOPPED = 5
 
 
 @dataclass(frozen=True)
@@ -12,15 +24,13 @@ class FailureGroup:
     Args:
         kind: Name of the class of the error.
         location: File and line of the frame that raised it; empty if that is not known.
-        count: How many items have failed so.
-        first: The lowest index among them.
-        message: The message of that one, in one line.
+        indexes: The items that have failed so, in ascending order.
+        message: The message of the first one, in one line.
     """
 
     kind: str
     location: str
-    count: int
-    first: int
+    indexes: tuple[int, ...]
     message: str
 
 
@@ -38,6 +48,7 @@ class Progress:
         waits_for: What the first worker waits for while none takes items; empty otherwise.
         seconds: Seconds since the first worker was ready.
         failures: The failures in groups, the largest first.
+        states: The :class:`ItemState` of each item, in order.
     """
 
     total: int
@@ -49,6 +60,7 @@ class Progress:
     waits_for: str
     seconds: float
     failures: tuple[FailureGroup, ...]
+    states: bytes
 
     @property
     def rate(self) -> float:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import pickle
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from ..channel.item_channel import ItemResult
 from ..channel.job import RunnerResult
+from ..errors import Lost
 from ..lifecycle.outcome import decode
 from ..runner.plain_items import split
-from .progress import FailureGroup
+from .progress import FailureGroup, ItemState
 
 MAX_MESSAGE_CHARS = 120
 
@@ -53,6 +54,23 @@ class MapResults:
     def stopped(self) -> list[int]:
         """The indexes of the items that have not run, or not to their end, because the map was stopped."""
         return sorted(self._stopped)
+
+    def states(self, running: Iterable[int]) -> bytes:
+        """Return the :class:`ItemState` of each item, in order.
+
+        Args:
+            running: The indexes of the items that run.
+        """
+        found = bytearray(self.total)
+        for index in running:
+            found[index] = ItemState.RUNNING
+        for index in self._places.copy():
+            found[index] = ItemState.SUCCEEDED
+        for index in self._failed.copy():
+            found[index] = ItemState.LOST if isinstance(self._errors.get(index), Lost) else ItemState.FAILED
+        for index in self._stopped.copy():
+            found[index] = ItemState.STOPPED
+        return bytes(found)
 
     def has(self, index: int) -> bool:
         """Return whether an item has ended."""
@@ -121,11 +139,11 @@ class MapResults:
 
     def failure_groups(self) -> Iterator[FailureGroup]:
         """Yield the failures of the same kind and place together."""
-        groups: dict[tuple[str, str], list[int]] = {}
-        for index, (kind, place, _) in sorted(self._failed.copy().items()):
+        failed, groups = self._failed.copy(), dict[tuple[str, str], list[int]]()
+        for index, (kind, place, _) in sorted(failed.items()):
             groups.setdefault((kind, place), []).append(index)
         for (kind, place), indexes in sorted(groups.items(), key=lambda group: -len(group[1])):
-            yield FailureGroup(kind, place, len(indexes), indexes[0], self._failed[indexes[0]][2])
+            yield FailureGroup(kind, place, tuple(indexes), failed[indexes[0]][2])
 
     def _note_end(self, index: int) -> None:
         self.order.append(index)

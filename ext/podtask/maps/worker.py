@@ -78,6 +78,11 @@ class MapWorker:
         return self._channel is not None
 
     @property
+    def running(self) -> list[int]:
+        """The index of the item that it runs; an empty list without items. May be called from any thread."""
+        return list(self.open)[:1]
+
+    @property
     def room(self) -> int:
         """How many items it may be sent now."""
         if self._channel is None or self.ends or self.retires or self.is_interrupted:

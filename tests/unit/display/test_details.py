@@ -66,6 +66,12 @@ def test_html_is_escaped_and_names_the_slowest() -> None:
     assert "<b>" not in shown
 
 
+def test_no_phase_is_emphasized_while_one_goes_on() -> None:
+    """Which phase is the slowest is known at the end."""
+    shown = details_html(Facts("podtask-1", "kind/n/podtask-1", list(merge_phases(SPANS)), done=False))
+    assert "font-weight" not in shown
+
+
 @pytest.mark.parametrize("done", [False, True])
 def test_details_do_not_repeat_the_line(done: bool) -> None:
     """U20: the line has cause and advice of the current phase; the details have the causes of those that have ended."""

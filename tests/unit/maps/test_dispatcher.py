@@ -10,6 +10,7 @@ import pytest
 from podtask.channel.item_channel import Item, ItemResult
 from podtask.maps.dispatcher import ItemDispatcher
 from podtask.maps.item_output import ItemOutput
+from podtask.maps.progress import ItemState
 from podtask.maps.results import MapResults
 from podtask.maps.worker import WorkerListener
 
@@ -129,3 +130,4 @@ def test_item_that_runs_again_keeps_the_place_of_the_others() -> None:
     assert made.results.order == [0, None, 2]
     assert not made.results.has(1)
     assert made.results.done == 2
+    assert list(made.results.states([1])) == [ItemState.SUCCEEDED, ItemState.RUNNING, ItemState.SUCCEEDED]
