@@ -143,7 +143,7 @@ STATES: dict[str, StatusLine] = {
     "timed out": end_line(Outcome("timeout"), 60.0),
     "stopped": end_line(STOPPED, 3.4, stopped=True),
     "stopped, pressed twice": end_line(CANCELLED, 5.1, stopped=True),
-    "detached, ok": end_line(OK, 812.0, name="train"),
+    "detached, ok": end_line(OK, 812.0, name="train", handle="train"),
     "detached, failed": end_line(Outcome("error", error=ZeroDivisionError()), 812.0, name="train"),
     "detached, cancelled": end_line(CANCELLED, 8.0, name="train"),
 }

@@ -46,6 +46,20 @@ def first_cells() -> list[str]:
     return re.findall(r"```python\n(.*?)```", README, re.DOTALL)[:3]
 
 
+def test_map_session_and_detached_cell_run(kernel: Kernel) -> None:
+    """The cells of the README with --map, --session and -d run; the detached one keeps its value in its handle."""
+    cells = [each for each in re.findall(r"```python\n(.*?)```", README, re.DOTALL) if "paths" in each]
+    assert [each.split()[1] for each in cells] == ["--map", "--session", "-d"]
+    kernel.run("%env PODTASK_BACKEND=local")
+    kernel.run("paths = ['a', 'bb', 'ccc']\nevaluate = train = len\nread = list")
+    for cell in cells:
+        assert kernel.run(cell).error is None
+    assert (
+        kernel.run("print(score, size, nightly.exception(60), nightly.values)").stdout
+        == "[1, 2, 3] 3 None {'model': 3}\n"
+    )
+
+
 def test_readme_begins_with_the_installation() -> None:
     """U8: the first block installs podtask, and a text says who it is for, and what it is not."""
     assert re.search(r"```\w+\n(.*?)```", README, re.DOTALL)[1] == "pip install podtask\n"  # type: ignore[index]

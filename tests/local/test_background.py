@@ -31,7 +31,10 @@ def test_output_goes_on_under_its_own_cell(kernel: Kernel, tmp_path: object) -> 
     assert "released" not in first.stdout
     other = kernel.start(f"print('in between')\nopen({gate!r}, 'w').close()\ntrain.wait(60)\nprint('after')")
     found = kernel.cells(
-        lambda cells: any("back: total" in line for line in cells.get(own, CellOutput()).lines)
+        lambda cells: any(
+            line.endswith(" · back: total; train.assign() sets it")
+            for line in cells.get(own, CellOutput()).lines
+        )
     )
     theirs, mine = found[other], found[own]
     assert "released\n" in first.stdout + mine.stdout

@@ -36,6 +36,7 @@ class Background(View):
     """
 
     shows_result = True
+    assigns = False
 
     def __init__(self, task: Task, screen: Screen, variable: str) -> None:
         super().__init__(task, screen, variable)

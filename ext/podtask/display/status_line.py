@@ -271,6 +271,7 @@ def end_line(
     *,
     where: str = "in a pod",
     name: str = "",
+    handle: str = "",
     stopped: bool = False,
     inputs: Mapping[str, tuple[str, int]] | None = None,
     sidecars: Sequence[str] = (),
@@ -283,6 +284,7 @@ def end_line(
         seconds: Its duration.
         where: Where it ran: "in a pod", or "local".
         name: Name that the user gave the task; may be empty.
+        handle: Variable with the handle of a detached task, whose values the notebook does not have yet; may be empty.
         stopped: Whether the user has stopped the cell.
         inputs: The variables that were sent: name -> (type, bytes).
         sidecars: Names of the sidecars that did not start.
@@ -296,24 +298,30 @@ def end_line(
     first = f"{how} {exact_duration(seconds)}{place}".lstrip()
     parts = [f"{name} · {first}" if name else first]
     parts += [CHANNELS[channel]] if channel in CHANNELS else []
-    parts += value_parts(outcome, inputs or {}, "in the process" if local else "in the pod")
+    parts += value_parts(outcome, inputs or {}, "in the process" if local else "in the pod", handle)
     if outcome.left_running:
         parts.append(f"left running and ended: {', '.join(outcome.left_running)}")
     parts += [f"sidecar {each} did not start" for each in sidecars]
     return StatusLine(tone, mark, (*parts, *outcome.notes), ended=True)
 
 
-def value_parts(outcome: Outcome, inputs: Mapping[str, tuple[str, int]], place: str) -> list[str]:
+def value_parts(
+    outcome: Outcome, inputs: Mapping[str, tuple[str, int]], place: str, handle: str = ""
+) -> list[str]:
     """Return what a line says of the values that were sent, returned and not returned.
 
     Args:
         outcome: The outcome of the task.
         inputs: The variables that were sent: name -> (type, bytes).
         place: "in the pod" or "in the process".
+        handle: Variable with the handle that sets the returned values on request; empty if they are set.
     """
     sent = [(name, kind, size) for name, (kind, size) in inputs.items() if size >= MIN_LISTED_BYTES]
     parts = _listed("in", [each for each in sent if not each[0].startswith("__")])
-    parts += _listed("back", outcome.returned)
+    back = _listed("back", outcome.returned)
+    if back and handle:
+        back[0] += f"; {handle}.assign() sets {'it' if len(outcome.returned) == 1 else 'them'}"
+    parts += back
     for name, kind, why in outcome.not_returned:
         parts.append(f"{name} ({kind}) was not returned: {why}")
     if outcome.never_set:

@@ -39,6 +39,7 @@ class View:
     """
 
     shows_result = False  # if True, displays that follow the last expression are shown below its value
+    assigns = True  # whether the notebook has the returned variables when the task has ended
 
     def __init__(self, task: Task, screen: Screen, variable: str = "task") -> None:
         self._variable = variable
@@ -247,6 +248,7 @@ class View:
                 task.seconds,
                 where=self._where,
                 name=name,
+                handle="" if self.assigns else self._variable,
                 stopped=bool(self._stops),
                 inputs=task.inputs,
                 sidecars=list(task.stuck_sidecars),

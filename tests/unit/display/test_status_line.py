@@ -78,6 +78,13 @@ def test_values_on_the_line() -> None:
     )
 
 
+def test_values_of_a_detached_cell_on_the_line() -> None:
+    """The line of a detached cell says how the notebook gets the values that came back."""
+    outcome = Outcome("ok", returned=[("a", "int", 5), ("b", "int", 5)])
+    assert end_line(outcome, 1.0, handle="train").parts[-1] == "back: a, b; train.assign() sets them"
+    assert len(end_line(Outcome("ok"), 1.0, handle="train").parts) == 1
+
+
 def test_version_does_not_depend_on_times() -> None:
     """U26: a line whose times only count has the same version; another cause has another one."""
 
