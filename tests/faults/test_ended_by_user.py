@@ -63,11 +63,11 @@ def wait_for_output(task):
         pass
 listed = threading.Event()
 class Listed(TaskList):
-    def _build_rows(self, tasks):
-        super()._build_rows(tasks)
+    def _build_rows(self):
+        super()._build_rows()
         listed.set()
 def click(label):
-    row = tasks._rows.children[1 + list(tasks._rows_by_pod).index(train.name)]
+    row = tasks._rows.children[1 + list(tasks._rows_by_key).index(train.name)]
     next(each for each in row.children[-1].children if each.description == label).click()
 """
 DELETED = r"stopped; pod podtask-\w+ was deleted\."

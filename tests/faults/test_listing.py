@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,6 +12,7 @@ from aiohttp import web
 from podtask.event_loop import loop
 from podtask.magics import commands
 from podtask.manage import task_list
+from podtask.maps.map_task import MapTask
 from podtask.runner.protocol import RESULT_WAITS_PREFIX
 from podtask_widgets import TaskList
 
@@ -100,6 +102,66 @@ def test_list_names_other_namespaces_with_tasks_of_this_notebook(
     assert line not in capsys.readouterr().out
 
 
+@podtask.task(name="sweep")
+def hold(x: int) -> int:
+    """Return a number; wait for a signal in its place if it is 0."""
+    if x == 0:
+        import signal
+
+        signal.pause()
+    return x
+
+
+@pytest.fixture
+def healthy(play: Play) -> Server:
+    """Return an API server without any fault."""
+    return play(Script())
+
+
+@pytest.fixture
+def held_map(healthy: Server) -> MapTask:
+    """Return a map with two workers that run, of which one has run an item."""
+    found = hold.submit_map([1, 0, 0], workers=2)
+    assert next(found.as_completed()) == (0, 1)
+    return found
+
+
+@pytest.mark.feature("N10")
+def test_map_is_one_row_and_is_cancelled_as_a_whole(
+    held_map: MapTask, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its row says how far it is; to cancel it ends all its workers, and no others start. Ended workers are not listed."""
+    state = commands.ShellState({}, lambda task, guard: None)
+    commands.run(state, "list")
+    [_, row] = capsys.readouterr().out.splitlines()
+    assert re.split("  +", row)[0] == "sweep"
+    assert re.split("  +", row)[3:] == ["2 pods", "1 of 3 done"]
+    commands.run(state, "cancel sweep")
+    assert held_map.wait(SECONDS)
+    assert held_map.progress.stopped == 2
+    commands.run(state, "list")
+    first, *rest = capsys.readouterr().out.splitlines()
+    assert first == f"Cancelled: {held_map.name}"
+    assert "ended in this notebook" not in " ".join(rest)
+
+
+@pytest.mark.feature("N10", "N09")
+def test_row_of_a_map_unfolds_to_its_workers(healthy: Server, held_map: MapTask) -> None:
+    """In the widget, too: each worker has its log, and the map is cancelled with two clicks."""
+    page = Page(healthy)
+    assert page.shown == [("sweep", ["Workers", "Cancel"])]
+    page.click("Workers sweep")
+    assert page.shown == [("sweep", ["Fold", "Cancel"]), ("worker", ["Logs"]), ("worker", ["Logs"])]
+    page.click("Fold sweep")
+    assert page.shown == [("sweep", ["Workers", "Cancel"])]
+    page.click("Cancel sweep")
+    assert not held_map.done()
+    page.click("Cancel sweep")
+    assert held_map.wait(SECONDS)
+    assert held_map.progress.stopped == 2
+    page.tasks.widget.close()
+
+
 class LogsRefused(Script):
     """Logs are refused with a status code."""
 
@@ -160,6 +222,20 @@ class Page:
         if self._clock.playing:
             self._clock.value += 1
             self.settle()
+
+    @property
+    def shown(self) -> list[tuple[str, list[str]]]:
+        """The name in each row, and the labels of its buttons."""
+        rows = [row.children for row in self.tasks._rows.children[1:]]
+        return [
+            (re.sub("<.*?>", "", name.value), [button.description for button in buttons.children])
+            for name, *_, buttons in rows
+        ]
+
+    def click(self, words: str) -> None:
+        """Click the button with this tooltip."""
+        buttons = [button for row in self.tasks._rows.children[1:] for button in row.children[-1].children]
+        next(button for button in buttons if button.tooltip == words).click()
 
     @property
     def asked(self) -> int:

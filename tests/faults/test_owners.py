@@ -160,7 +160,7 @@ class Replaced(Script):
 async def _delete_listed() -> None:
     options = podtask.RunOptions()
     [row] = await list_tasks(options)
-    await operations.delete_task_pod(row.pod, options)
+    await operations.delete_task_pods([row.pod], options)
 
 
 @pytest.mark.parametrize(

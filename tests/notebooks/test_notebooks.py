@@ -98,6 +98,17 @@ EXPECTED = {
             "the database is up",
         ),
     ),
+    "sweep": (
+        ("N10",),
+        (
+            "✗ 15 of 15 done · 4 failed",
+            "ArithmeticError: diverges after ",
+            "4 items: 10, 11, 13, 14",
+            "((1.0, 1000), 0.0121)",
+            "y = 3.08 x + 0.46",
+            "1266",
+        ),
+    ),
     "templates": (
         ("A14", "A15", "A44", "N14", "P03"),
         (

@@ -53,7 +53,7 @@ class Listed:
         return str(self.tasks._log_tabs.children[0].value)
 
     def _cells(self) -> list[Any]:
-        return [cell for texts in self.tasks._cells_by_pod.values() for cell in texts]
+        return [cell for texts in self.tasks._cells_by_key.values() for cell in texts]
 
     @property
     def said(self) -> str:

@@ -13,12 +13,13 @@ from podtask.api.attach import attach, find_handle
 from podtask.api.resolve import merge_options
 from podtask.errors import InputError
 from podtask.formatting import safe_html
-from podtask.manage.operations import MAX_TAIL_LINES, delete_task_pod, read_log_tail
+from podtask.manage import own_maps
+from podtask.manage.operations import MAX_TAIL_LINES, delete_task_pods, read_log_tail
+from podtask.manage.task_list import MapRow, TaskRow, list_tasks
 from podtask.manage.task_list import TaskList as ListedTasks
-from podtask.manage.task_list import TaskRow, list_tasks
 
 from .background import run_in_background
-from .cluster_tasks import container_names
+from .cluster_tasks import container_names, is_worker, row_cells, shown_rows
 from .header import message_box, show_message
 from .page import styled
 from .page_clock import PageClock
@@ -55,13 +56,14 @@ class TaskList:
             )
         self.attached: dict[str, Task] = {}
         self._tasks: ListedTasks | None = None
-        self._rows_by_pod: dict[str, TaskRow] = {}
-        self._cells_by_pod: dict[str, list[Any]] = {}
+        self._rows_by_key: dict[str, TaskRow | MapRow] = {}  # those that are shown, in order
+        self._cells_by_key: dict[str, list[Any]] = {}
+        self._unfolded: set[str] = set()  # keys of the maps whose workers are shown
         self._selected: TaskRow | None = None  # the task whose logs are shown
         self._static_view = StaticView(self._mimebundle)
         self._request: Future[ListedTasks] | None = None  # the newest one
         self._request_number = 0  # number of the newest request; answers to older ones are ignored
-        self._pod_to_delete = ""  # the pod that a second click on its button deletes
+        self._key_to_delete = ""  # key of the row that a second click on its button deletes
         self._title = styled(w.HTML("Tasks"), "pt-count")
         refresh = self._button("Refresh", self.refresh)
         self._clock = PageClock(REFRESH_SECONDS, self._refresh_unless_reading)
@@ -113,37 +115,52 @@ class TaskList:
         self._request = run_in_background(list_tasks(self._options), show_if_newest, self._show_error)
 
     def _show_tasks(self, tasks: ListedTasks) -> None:
-        before = [(row.pod.name, row.has_cell_ended) for row in self._rows_by_pod.values()]
+        before = [(key, row.has_cell_ended) for key, row in self._rows_by_key.items()]
         self._tasks = tasks
         self._static_view.update()
-        self._rows_by_pod = {row.pod.name: row for row in tasks}
-        if before != [(row.pod.name, row.has_cell_ended) for row in tasks]:
-            self._build_rows(tasks)
+        self._rows_by_key = {row.key: row for row in shown_rows(tasks, self._unfolded)}
+        if before != [(key, row.has_cell_ended) for key, row in self._rows_by_key.items()]:
+            self._build_rows()
         else:  # update the cells in place, so that the focus does not move
-            for row in tasks:
-                for cell, text in zip(self._cells_by_pod[row.pod.name], row.cells, strict=True):
+            for key, row in self._rows_by_key.items():
+                for cell, text in zip(self._cells_by_key[key], row_cells(row), strict=True):
                     cell.value = _cell_html(text)
+        count = len(tasks.entries)
+        text = f"{count} task{'s' * (count != 1)}" if count else "No tasks"
+        self._title.value = f'<div role="status">{text}</div>'
         self._clock.set_running(any(not row.pod.is_finished for row in tasks))
 
-    def _build_rows(self, tasks: ListedTasks) -> None:
-        count = f"{len(tasks)} task{'s' * (len(tasks) != 1)}" if len(tasks) else "No tasks"
+    def _build_rows(self) -> None:
         headings = styled(w.Box([w.HTML(escape(each)) for each in HEADINGS]), "pt-task", "pt-heads")
-        self._rows.children = [headings, *map(self._build_row, tasks)] if len(tasks) else []
-        self._title.value = f'<div role="status">{count}</div>'
+        rows = [self._build_row(row) for row in self._rows_by_key.values()]
+        self._rows.children = [headings, *rows] if rows else []
 
-    def _build_row(self, row: TaskRow) -> Any:
-        name, pod_name = row.pod.alias, row.pod.name
+    def _build_row(self, row: TaskRow | MapRow) -> Any:
+        key, delete = row.key, "Delete" if row.has_cell_ended else "Cancel"
 
-        def with_current_row(action: Callable[[TaskRow], None]) -> Callable[[], None]:
-            return lambda: action(self._rows_by_pod[pod_name])
+        def with_current_row(action: Callable[[Any], None]) -> Callable[[], None]:
+            return lambda: action(self._rows_by_key[key])
 
-        buttons = [
-            self._button("Logs", with_current_row(self._show_logs), name),
-            self._button("Attach", with_current_row(self._attach), name),
-            self._button("Delete" if row.has_cell_ended else "Cancel", with_current_row(self._delete), name),
-        ]
-        cells = self._cells_by_pod[pod_name] = [w.HTML(_cell_html(text)) for text in row.cells]
-        return styled(w.Box([*cells, styled(w.Box(buttons), "pt-acts")]), "pt-task")
+        actions: list[tuple[str, Callable[[Any], None]]]
+        if isinstance(row, MapRow):
+            actions = [("Fold" if key in self._unfolded else "Workers", self._fold), (delete, self._delete)]
+        elif is_worker(row):
+            actions = [("Logs", self._show_logs)]
+        else:
+            actions = [("Logs", self._show_logs), ("Attach", self._attach), (delete, self._delete)]
+        about = row.key if is_worker(row) else row.alias
+        buttons = [self._button(label, with_current_row(action), about) for label, action in actions]
+        cells = self._cells_by_key[key] = [w.HTML(_cell_html(text)) for text in row_cells(row)]
+        box = w.Box([*cells, styled(w.Box(buttons), "pt-acts")])
+        return styled(box, "pt-task", *(["pt-worker"] if is_worker(row) else []))
+
+    def _fold(self, row: MapRow) -> None:
+        """Show or hide the workers of a map; the focus stays on the button."""
+        self._unfolded ^= {row.key}
+        if self._tasks is not None:
+            self._show_tasks(self._tasks)
+        place = 1 + list(self._rows_by_key).index(row.key)
+        self._rows.children[place].children[-1].children[0].focus()
 
     def _button(self, label: str, on_click: Callable[[], None], task_name: str = "") -> Any:
         button = styled(w.Button(description=label, tooltip=f"{label} {task_name}".strip()), "pt-do")
@@ -204,30 +221,37 @@ class TaskList:
         self._show_message(f"{name} has ended: {task.status}.", is_error=task.status != "ok")
         self.refresh()
 
-    def _delete(self, row: TaskRow) -> None:
-        name, pod_name = row.pod.alias, row.pod.name
-        if self._pod_to_delete != pod_name and (row.is_result_unfetched or not row.has_cell_ended):
-            self._pod_to_delete = pod_name
-            question = f"{name} has not ended. Click Cancel again to end it and to delete its pod."
-            if row.is_result_unfetched:
+    def _delete(self, row: TaskRow | MapRow) -> None:
+        name, key = row.alias, row.key
+        is_unfetched = isinstance(row, TaskRow) and row.is_result_unfetched
+        if self._key_to_delete != key and (is_unfetched or not row.has_cell_ended):
+            self._key_to_delete = key
+            noun = "pods" if isinstance(row, MapRow) else "pod"
+            question = f"{name} has not ended. Click Cancel again to end it and to delete its {noun}."
+            if is_unfetched:
                 question = (
                     f"The result of {name} has not been fetched. Click Delete again to discard it, "
                     "or Attach to fetch it."
                 )
             self._show_message(question, is_error=True)
             return
-        self._pod_to_delete = ""
+        self._key_to_delete = ""
 
         def show_deleted(_: object) -> None:
             self._show_message(f"{name} was {'deleted' if row.has_cell_ended else 'cancelled'}.")
             self.refresh()
 
-        task = find_handle(pod_name)
-        if task is not None and not task.done() and task.is_own:
+        own_map = own_maps.find(row.name) if isinstance(row, MapRow) else None
+        task = find_handle(key)
+        if own_map is not None:
+            own_map.cancel_nowait()  # its dispatcher would replace pods that are deleted
+            show_deleted(None)
+        elif task is not None and not task.done() and task.is_own:
             task.add_done_callback(show_deleted)
             task.cancel_nowait()  # so that the cell that submitted it shows the cancellation
         else:
-            run_in_background(delete_task_pod(row.pod, self._options), show_deleted, self._show_error)
+            pods = [each.pod for each in row.workers] if isinstance(row, MapRow) else [row.pod]
+            run_in_background(delete_task_pods(pods, self._options), show_deleted, self._show_error)
 
 
 def _last_lines(task: Task) -> str:

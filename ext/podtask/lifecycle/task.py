@@ -79,6 +79,7 @@ class Task(concurrent.futures.Future[Any]):
     """
 
     stays_here = True  # the search for a part of a value that cannot be pickled stops here
+    map_name = ""  # of the map whose worker it is
     own_cell = ""  # the cell that shows the status line of this task while other cells run
 
     def __init__(self, launcher: Launcher) -> None:
@@ -93,18 +94,19 @@ class Task(concurrent.futures.Future[Any]):
 
     def _complete_future(self, outcome: Outcome) -> None:
         """Set the future's result or exception, for ``as_completed`` and others that wait for futures."""
-        output = self.update_log.output(MAX_ENDED_OUTPUT_BYTES)
-        _ended_tasks.append(
-            EndedTask(
-                self.name,
-                self.called,
-                outcome.status,
-                self.seconds,
-                time.monotonic(),
-                self.local,
-                output,
+        if not self.map_name:  # its items have their own output
+            output = self.update_log.output(MAX_ENDED_OUTPUT_BYTES)
+            _ended_tasks.append(
+                EndedTask(
+                    self.name,
+                    self.called,
+                    outcome.status,
+                    self.seconds,
+                    time.monotonic(),
+                    self.local,
+                    output,
+                )
             )
-        )
         for ended in list(self._waiting):
             ended.set()
         error = self._failure(outcome)

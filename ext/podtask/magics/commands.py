@@ -512,7 +512,7 @@ def logs(state: ShellState, words: list[str]) -> None:
 
 
 def cancel(state: ShellState, words: list[str]) -> None:
-    """%podtask cancel NAME [-n NAMESPACE]: stop a running task and delete its pod."""
+    """%podtask cancel NAME [-n NAMESPACE]: stop a running task or map and delete its pods."""
     _end_task(words, cancel, "Cancelled", finished=False)
 
 
@@ -683,12 +683,16 @@ def _end_task(
     name, rest = _split_name(words, command)
     from ..event_loop import loop  # start-up cost
     from ..lifecycle.task import find_running_task
-    from ..manage import operations
+    from ..manage import operations, own_maps
     from ..manage.lookup import TaskNotFound
 
     given, options = _given_options(rest, command), _parse_options(rest, command)
+    own_map = own_maps.find(name)
     task = find_running_task(name, given)
-    if task is None:
+    if own_map is not None:
+        own_map.cancel_nowait()
+        pod_name = own_map.name
+    elif task is None:
         pod_name = loop().run(operations.delete_task(name, options, finished, force))
     else:
         task.cancel()  # through the handle, so that the task's cell shows that it was cancelled

@@ -10,6 +10,7 @@ __all__ = [
     "lookup",
     "names",
     "operations",
+    "own_maps",
     "previous_kernels",
     "session_pods",
     "task_list",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+from collections.abc import Sequence
 
 from ..cluster.namespace import Namespace, open_namespace
 from ..cluster.refusals import RequestDenied
@@ -11,8 +12,8 @@ from ..config.option_types import parse_task_name
 from ..config.options import RunOptions
 from ..errors import InputError
 from ..manifest import owner_secrets
-from ..manifest.identity import TASK_NAME
-from ..manifest.labels import NAME_LABEL, TASK_LABEL
+from ..manifest.identity import MAP_NAME, TASK_NAME
+from ..manifest.labels import MAP_LABEL, NAME_LABEL, TASK_LABEL
 from ..manifest.task_pod import SELECTOR, TaskPod, current_pods
 from ..runner.durations import duration
 from .task_list import list_jobs
@@ -33,12 +34,33 @@ async def look_up_task(name: str, options: RunOptions) -> tuple[Namespace, TaskP
         options: Options with the kubeconfig context and the namespace to use.
 
     Raises:
+        PodtaskError: The task does not exist, a map or several tasks have the name, or reading them is not allowed.
+    """
+    ns, found = await look_up_pods(name, options)
+    if len(found) > 1:
+        raise InputError(
+            f"{name!r} is a map with {len(found)} workers in {ns.where}.",
+            f"Give the name of one of its pods: {', '.join(each.name for each in found[:MAX_CANDIDATES])}. "
+            f"`%podtask cancel {name}` ends all of them.",
+        )
+    return ns, found[0]
+
+
+async def look_up_pods(name: str, options: RunOptions) -> tuple[Namespace, Sequence[TaskPod]]:
+    """Return the namespace and the pod of a task, or the pods of the workers of a map.
+
+    Args:
+        name: Name of the task or of its pod, or of the map.
+        options: Options with the kubeconfig context and the namespace to use.
+
+    Raises:
         PodtaskError: The task does not exist, several tasks have the name, or reading them is not allowed.
     """
     parse_task_name(name)
     ns = await open_namespace(options.context, options.namespace)
     # The pods of a Job have other names than the task.
-    selector = f"{SELECTOR},{TASK_LABEL if TASK_NAME.fullmatch(name) else NAME_LABEL}={name}"
+    names_task, names_map = TASK_NAME.fullmatch(name), MAP_NAME.fullmatch(name)
+    selector = f"{SELECTOR},{TASK_LABEL if names_task else MAP_LABEL if names_map else NAME_LABEL}={name}"
     user, listed, pod = await asyncio.gather(current_user(ns), ns.pods.list(selector), _read_pod(ns, name))
     pods = {each["metadata"]["uid"]: TaskPod(each) for each in listed["items"]}
     if pod is not None and pod.is_managed:
@@ -55,7 +77,7 @@ async def look_up_task(name: str, options: RunOptions) -> tuple[Namespace, TaskP
             f"Task {name!r} not found in {ns.where}.",
             "Its result was fetched, or it was deleted; `%podtask list` shows all tasks.",
         )
-    if TASK_NAME.fullmatch(name):  # first of all: whoever creates a pod chooses the labels of user and name
+    if names_task:  # first of all: whoever creates a pod chooses the labels of user and name
         found = [each for each in found if name in (each.name, each.task)] or found
     for is_preferred in (
         _is_proven,
@@ -64,12 +86,12 @@ async def look_up_task(name: str, options: RunOptions) -> tuple[Namespace, TaskP
         _is_not_terminating,
     ):
         found = [each for each in found if is_preferred(each)] or found
-    if len(found) > 1:
+    if len({each.map or each.uid for each in found}) > 1:
         raise InputError(
             f"{len(found)} tasks are named {name!r} in {ns.where}: {_describe(found)}.",
             "Give the full name of one of them.",
         )
-    return ns, found[0]
+    return ns, found
 
 
 def _is_proven(pod: TaskPod) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..cluster.namespace import open_namespace
@@ -15,7 +16,7 @@ from ..manifest.identity import KERNEL_ID
 from ..manifest.task_pod import TaskPod
 from ..runner.log_lines import cell_output
 from ..runner.safe_text import escape_controls
-from .lookup import look_up_task
+from .lookup import look_up_pods, look_up_task
 from .task_list import delete_pod, read_task_pods
 from .user import current_user
 
@@ -66,10 +67,10 @@ async def read_log(name: str, container: str | None, options: RunOptions) -> str
 
 
 async def delete_task(name: str, options: RunOptions, finished: bool, force: bool = False) -> str:
-    """Delete a task's pod and return the pod's name.
+    """Delete a task's pod, or the pods of a map's workers; return the name of the task or of the map.
 
     Args:
-        name: Name of the task or of its pod.
+        name: Name of the task or of its pod, or of the map.
         options: Options with the kubeconfig context and the namespace to use.
         finished: Whether a task that has ended may be deleted, too.
         force: Whether to delete the pod at once, without grace period, even if its node does not answer.
@@ -77,19 +78,21 @@ async def delete_task(name: str, options: RunOptions, finished: bool, force: boo
     Raises:
         PodtaskError: The task does not exist, it has ended, or deleting it is not allowed.
     """
-    ns, pod = await look_up_task(name, options)
-    if name not in (pod.name, pod.task) and not (await current_user(ns)).owns(pod):
+    ns, pods = await look_up_pods(name, options)
+    pod = next((each for each in pods if not each.is_finished), pods[0])
+    full_name = pod.map if len(pods) > 1 else pod.task
+    if name not in (pod.name, pod.task, pod.map) and not (await current_user(ns)).owns(pod):
         raise InputError(
             f"{name!r} is a task of {pod.owner}, not yours.",
-            f"To delete it nevertheless, give its full name: {pod.task}",
+            f"To delete it nevertheless, give its full name: {full_name}",
         )
     if pod.is_finished and not finished:
         raise InputError(
-            f"{pod.task} has ended: {pod.state}.",
+            f"{full_name} has ended: {pod.state}.",
             f"`%podtask attach {name}` fetches its result, `%podtask delete {name}` removes it.",
         )
-    await delete_pod(ns, pod, 0 if force else None)
-    return pod.task
+    await asyncio.gather(*(delete_pod(ns, each, 0 if force else None) for each in pods))
+    return full_name
 
 
 async def clean_up(options: RunOptions, keep: float | None = None) -> CleanupResult:
@@ -140,15 +143,15 @@ async def read_log_tail(pod_name: str, container: str, options: RunOptions) -> s
     return cell_output(text)
 
 
-async def delete_task_pod(pod: TaskPod, options: RunOptions) -> None:
-    """Delete a task's pod with its own grace period; do nothing if it is gone already.
+async def delete_task_pods(pods: Sequence[TaskPod], options: RunOptions) -> None:
+    """Delete the pods of a task or of a map with their own grace period; do nothing for those that are gone already.
 
     Args:
-        pod: The task's pod, as it was listed.
+        pods: The pods, as they were listed.
         options: Options with the kubeconfig context and the namespace to use.
 
     Raises:
         PodtaskError: Deleting the pod is not allowed, or the API server cannot be reached.
     """
     ns = await open_namespace(options.context, options.namespace)
-    await delete_pod(ns, pod)
+    await asyncio.gather(*(delete_pod(ns, pod) for pod in pods))

@@ -69,10 +69,12 @@ def describe_previous_tasks(pods: list[TaskPod], notebook: str) -> list[str]:
     if running:
         verb = (
             "tasks of this notebook are still running"
-            if len(running) > 1
+            if len(_names(running)) > 1
             else "task of this notebook is still running"
         )
-        lines.append(f"{len(running)} {verb}: {_join_names(running)} (%podtask attach NAME, or cancel NAME)")
+        lines.append(
+            f"{len(_names(running))} {verb}: {_join_names(running)} (%podtask attach NAME, or cancel NAME)"
+        )
     if unfetched:
         lines.append(f"finished, result not fetched: {_join_names(unfetched)} (%podtask attach NAME)")
     if sessions:
@@ -84,4 +86,9 @@ def describe_previous_tasks(pods: list[TaskPod], notebook: str) -> list[str]:
 
 
 def _join_names(pods: list[TaskPod]) -> str:
-    return ", ".join(pod.alias for pod in pods)
+    return ", ".join(_names(pods))
+
+
+def _names(pods: list[TaskPod]) -> list[str]:
+    """Return the names of tasks and maps, each once."""
+    return list(dict.fromkeys(pod.map or pod.alias for pod in pods))

@@ -6,7 +6,8 @@ import asyncio
 import datetime as dt
 import html
 import logging
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,11 +18,13 @@ from ..config.options import RunOptions
 from ..diagnosis.queueing import QueuePlace, diagnose_queued
 from ..errors import ClusterError
 from ..manifest import owner_secrets
+from ..manifest.labels import NAME_LABEL
 from ..manifest.task_pod import SELECTOR, TaskPod, current_pods
 from ..runner.durations import duration
 from ..runner.log_lines import cell_output
 from ..runner.protocol import RESULT_WAITS_PREFIX
 from ..runner.safe_text import safe_text
+from . import own_maps
 from .user import current_user
 
 log = logging.getLogger(__name__)
@@ -52,6 +55,16 @@ class TaskRow:
     last_line: str
 
     @property
+    def key(self) -> str:
+        """What no other row has: the name of its pod."""
+        return self.pod.name
+
+    @property
+    def alias(self) -> str:
+        """The user's name for the task; the name of its pod if it has none."""
+        return self.pod.alias
+
+    @property
     def is_result_unfetched(self) -> bool:
         """Whether the cell has ended and no notebook has fetched its result."""
         return self.pod.is_result_in_log or self.state.endswith(WAITING_SUFFIX)
@@ -70,11 +83,76 @@ class TaskRow:
         return alias, state, age, name, last_line
 
 
-class TaskList(Sequence[TaskRow]):
-    """The tasks of a namespace, the newest first.
+@dataclass(frozen=True)
+class MapRow:
+    """One map.
 
     Args:
-        rows: The tasks.
+        workers: The rows of its workers, the newest first; at least one.
+    """
+
+    workers: tuple[TaskRow, ...]
+
+    @property
+    def name(self) -> str:
+        """Name of the map."""
+        return self.workers[0].pod.map
+
+    @property
+    def key(self) -> str:
+        """What no other row has: another person may have given pods the label of this map."""
+        pod = self.workers[0].pod
+        return f"{pod.map}/{pod.user}/{pod.kernel}"
+
+    @property
+    def alias(self) -> str:
+        """The user's name for the map; its name if it has none."""
+        return self.workers[0].pod.labels.get(NAME_LABEL) or self.name
+
+    @property
+    def user(self) -> str:
+        """Name of the user who started the map; empty if it is unknown."""
+        return self.workers[0].pod.user
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether no worker runs or waits."""
+        return all(row.pod.is_finished for row in self.workers)
+
+    @property
+    def has_cell_ended(self) -> bool:
+        """Whether no worker can run an item."""
+        return all(row.has_cell_ended for row in self.workers)
+
+    @property
+    def pods(self) -> str:
+        """How many pods it has, in words."""
+        return f"{len(self.workers)} pod{'s' * (len(self.workers) > 1)}"
+
+    @property
+    def last_line(self) -> str:
+        """How far it is, if this kernel knows it; else why a worker waits in a queue, or the last line of one."""
+        own = own_maps.find(self.name)
+        if own is not None:
+            return own.summary
+        waiting_first = sorted(self.workers, key=lambda row: not row.pod.is_queued)
+        return next((row.last_line for row in waiting_first if row.last_line), "")
+
+    @property
+    def cells(self) -> tuple[str, str, str, str, str]:
+        """The texts of the row, one for each column."""
+        states = Counter(row.state for row in self.workers).most_common()
+        state = ", ".join(f"{count} {each}" for each, count in states) if len(states) > 1 else states[0][0]
+        age = duration(max(row.age_seconds for row in self.workers))
+        alias, state, last_line = map(safe_text, (self.alias, state, self.last_line))
+        return alias, state, age, self.pods, last_line
+
+
+class TaskList(Sequence[TaskRow]):
+    """The tasks of a namespace, the newest first. It shows one row for each map.
+
+    Args:
+        rows: The tasks, with the workers of maps.
         where: Context and namespace, as shown to the user.
     """
 
@@ -88,10 +166,18 @@ class TaskList(Sequence[TaskRow]):
     def __getitem__(self, index: int) -> TaskRow:  # type: ignore[override]  # slices are not supported
         return self._rows[index]
 
+    @property
+    def entries(self) -> list[TaskRow | MapRow]:
+        """The tasks and the maps, the newest first."""
+        workers: dict[str, list[TaskRow]] = {}
+        for row in self._rows:
+            workers.setdefault(MapRow((row,)).key if row.pod.map else row.key, []).append(row)
+        return [MapRow(tuple(rows)) if rows[0].pod.map else rows[0] for rows in workers.values()]
+
     def __repr__(self) -> str:
         if not self._rows:
             return self._empty_text
-        table = [self._headings, *self._lines()]
+        table = [self._headings, *(self._line(each) for each in self.entries)]
         widths = [max(map(len, column)) for column in zip(*table, strict=True)]
         return "\n".join(
             "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
@@ -101,7 +187,7 @@ class TaskList(Sequence[TaskRow]):
     def _repr_html_(self) -> str:
         if not self._rows:
             return f"<div>{html.escape(self._empty_text)}</div>"
-        rows = [_html_row("th", self._headings), *(_html_row("td", line) for line in self._lines())]
+        rows = [_html_row("th", map(html.escape, self._headings)), *map(self._html_line, self.entries)]
         return f'<table style="{TABLE_STYLE}">{"".join(rows)}</table>'
 
     @property
@@ -121,9 +207,17 @@ class TaskList(Sequence[TaskRow]):
     def _headings(self) -> tuple[str, ...]:
         return ("user", *COLUMNS) if self._has_several_users else COLUMNS
 
-    def _lines(self) -> Iterator[tuple[str, ...]]:
-        for row in self._rows:
-            yield (safe_text(row.pod.user) or "-", *row.cells) if self._has_several_users else row.cells
+    def _line(self, entry: TaskRow | MapRow) -> tuple[str, ...]:
+        user = entry.user if isinstance(entry, MapRow) else entry.pod.user
+        return (safe_text(user) or "-", *entry.cells) if self._has_several_users else entry.cells
+
+    def _html_line(self, entry: TaskRow | MapRow) -> str:
+        cells = [html.escape(cell) for cell in self._line(entry)]
+        if isinstance(entry, MapRow):
+            pods = "".join(f"<div>{html.escape(_worker_text(row))}</div>" for row in entry.workers)
+            summary = f'<summary style="cursor:pointer">{html.escape(entry.pods)}</summary>'
+            cells[-2] = f"<details>{summary}{pods}</details>"
+        return _html_row("td", cells)
 
 
 async def list_tasks(options: RunOptions) -> TaskList:
@@ -243,6 +337,18 @@ def _shortened(line: str) -> str:
     return line if len(line) <= MAX_LAST_LINE_CHARS else f"{line[: MAX_LAST_LINE_CHARS - 1]}…"
 
 
-def _html_row(tag: str, cells: Sequence[str]) -> str:
-    row = "".join(f'<{tag} style="{CELL_STYLE}">{html.escape(cell)}</{tag}>' for cell in cells)
+def _worker_text(row: TaskRow) -> str:
+    """Return the row of a map's worker as one text."""
+    _, state, age, pod, last_line = row.cells
+    return " · ".join(filter(None, [pod, state, age, last_line]))
+
+
+def _html_row(tag: str, cells: Iterable[str]) -> str:
+    """Return a row of a table.
+
+    Args:
+        tag: Tag of the cells.
+        cells: The HTML of the cells.
+    """
+    row = "".join(f'<{tag} style="{CELL_STYLE}">{cell}</{tag}>' for cell in cells)
     return f"<tr>{row}</tr>"

@@ -12,6 +12,8 @@ from typing import Any
 
 NAME_PREFIX = "podtask-"
 TASK_NAME = re.compile(f"{NAME_PREFIX}[0-9a-f]{{10}}")  # see new_identity
+MAP_PREFIX = "map-"
+MAP_NAME = re.compile(f"{MAP_PREFIX}[0-9a-f]{{10}}")  # see new_map_name
 KERNEL_ID = secrets.token_hex(6)  # labels the pods of this process
 
 
@@ -72,6 +74,11 @@ def notebook_id(namespace: Mapping[str, Any]) -> str:
     # Jupyter Server sets the environment variable, VS Code the variable of the notebook.
     path = os.environ.get("JPY_SESSION_NAME") or namespace.get("__vsc_ipynb_file__")
     return hashlib.sha256(str(path).encode()).hexdigest()[:16] if path else ""
+
+
+def new_map_name() -> str:
+    """Return a random name for a map."""
+    return f"{MAP_PREFIX}{secrets.token_hex(5)}"
 
 
 def new_identity(port: int | None, alias: str, namespace: Mapping[str, Any]) -> Identity:

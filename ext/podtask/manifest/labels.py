@@ -10,6 +10,7 @@ USER_LABEL = "podtask/user"
 NAME_LABEL = "podtask/name"
 NOTEBOOK_LABEL = "podtask/notebook"
 SESSION_LABEL = "podtask/session"  # the name of the session whose pod it is
+MAP_LABEL = "podtask/map"  # the name of the map whose worker the pod has
 BOUNDS_ANNOTATION = "podtask/bounds"  # the time limits of the task
 PROTOCOL_ANNOTATION = "podtask/protocol"  # the version of the protocol that the runner speaks
 RESULTS_ANNOTATION = "podtask/results"  # "plain" if nothing of the results may be unpickled

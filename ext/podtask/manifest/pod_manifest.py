@@ -15,6 +15,7 @@ from .labels import (
     CELL_VOLUME,
     ENCLOSED_ANNOTATION,
     KERNEL_LABEL,
+    MAP_LABEL,
     NAME_LABEL,
     NOTEBOOK_LABEL,
     SESSION_ANNOTATION,
@@ -116,6 +117,22 @@ class PodManifest:
         metadata["labels"] = {**metadata.get("labels", {}), SESSION_LABEL: session}
         metadata["annotations"] = {**metadata.get("annotations", {}), SESSION_ANNOTATION: record.to_text()}
         return dataclasses.replace(self, pod=pod)
+
+    def for_map(self, name: str) -> PodManifest:
+        """Return a copy that has a worker of a map.
+
+        Args:
+            name: Name of the map.
+        """
+        pod = copy.deepcopy(self.pod)
+        metadata = pod["metadata"]
+        metadata["labels"] = {**metadata.get("labels", {}), MAP_LABEL: name}
+        return dataclasses.replace(self, pod=pod)
+
+    @property
+    def map(self) -> str:
+        """Name of the map whose worker the pod has; empty for the pod of a task."""
+        return self.labels.get(MAP_LABEL, "")
 
     @property
     def session(self) -> str:

@@ -10,6 +10,8 @@ from ..channel.item_channel import Item
 from ..config.options import RunOptions
 from ..errors import InputError
 from ..event_loop import loop
+from ..manage import own_maps
+from ..manifest.identity import new_map_name
 from .call_future import CallFuture
 from .call_packer import CallPacker
 from .call_results import CallResults
@@ -24,9 +26,15 @@ class CallPool:
     Args:
         options: Options of the workers; the template is resolved.
         workers: How many workers there are to be at most.
+
+    Attributes:
+        name: The name of the map, which the pods of its workers have in their label ``podtask/map``.
+        alias: The user's name for it; empty if it has none.
     """
 
     def __init__(self, options: RunOptions, workers: int) -> None:
+        self.name = new_map_name()
+        self.alias = options.name or ""
         self._packer = CallPacker(options)
         self._workers = workers
         self._items: list[Item] = []
@@ -38,14 +46,21 @@ class CallPool:
         self._reruns_lost = options.retry_on == "lost"
 
     def __repr__(self) -> str:
-        results, dispatcher = self._results, self._dispatcher
-        done, failed = (results.done, results.failed) if results is not None else (0, 0)
-        words = [f"{done} of {self._count} done"]
-        if failed:
-            words.append(f"{failed} failed")
+        dispatcher = self._dispatcher
         workers = 0 if dispatcher is None else sum(each.is_ready for each in list(dispatcher.workers))
-        words.append(f"{workers} of {self._workers} workers")
-        return ", ".join(words)
+        return f"{self.summary}, {workers} of {self._workers} workers"
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether no worker runs, or can start."""
+        dispatcher = self._dispatcher
+        return dispatcher is not None and not dispatcher.is_open and dispatcher.has_ended
+
+    @property
+    def summary(self) -> str:
+        """How many of its calls have ended, in a few words."""
+        done, failed = (0, 0) if self._results is None else (self._results.done, self._results.failed)
+        return f"{done} of {self._count} done" + (f", {failed} failed" if failed else "")
 
     def submit(
         self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]
@@ -97,6 +112,10 @@ class CallPool:
         if dispatcher is not None:
             loop().call_soon(lambda: dispatcher.stop(number))
 
+    def cancel_nowait(self) -> None:
+        """Cancel the calls, and end the workers, without waiting."""
+        self.stop(2)
+
     def wait(self) -> None:
         """Wait until all calls, and all workers, of a closed pool have ended."""
         loop().check_may_wait()
@@ -111,11 +130,12 @@ class CallPool:
             results = self._results = CallResults(self._items, prepared.hint_for)
 
             def new_worker(listener: WorkerListener) -> MapWorker:
-                return MapWorker(prepared, (), listener, bring_modules=True)
+                return MapWorker(prepared, (), listener, self.name, bring_modules=True)
 
             dispatcher = self._dispatcher = CallDispatcher(
                 self._items, results, new_worker, self._reruns_lost
             )
+            own_maps.add(self)
             loop().call_soon(lambda: dispatcher.start(self._workers))
         return self._dispatcher
 

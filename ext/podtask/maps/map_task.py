@@ -13,6 +13,8 @@ from ..backends.base import Phase
 from ..errors import InputError, TaskTimeout
 from ..event_loop import clean_up_at_sigterm, loop
 from ..interrupts import InterruptGuard, WaitEvent
+from ..manage import own_maps
+from ..manifest.identity import new_map_name
 from ..pickling.exceptions import CallerFrames
 from .dispatcher import ItemDispatcher
 from .item_output import ItemOutput
@@ -28,11 +30,15 @@ class MapTask:
     Args:
         prepared: What it sends.
         first_error: Whether the first error ends it.
+
+    Attributes:
+        name: Its name, which the pods of its workers have in their label ``podtask/map``.
     """
 
     stays_here = True  # the search for a part of a value that cannot be pickled stops here
 
     def __init__(self, prepared: PreparedMap, first_error: bool = False) -> None:
+        self.name = new_map_name()
         self._prepared = prepared
         self._waiting: dict[WaitEvent, Callable[[], bool]] = {}
         self._results = MapResults(len(prepared.items), prepared.cell.hint_for)
@@ -47,6 +53,7 @@ class MapTask:
             self._on_change,
         )
         self._stops = 0
+        own_maps.add(self)
         loop().run(self._call(lambda: self._dispatcher.start(prepared.workers)))
 
     def __reduce__(self) -> NoReturn:
@@ -56,9 +63,7 @@ class MapTask:
         )
 
     def __repr__(self) -> str:
-        progress = self.progress
-        failed = f", {progress.failed} failed" if progress.failed else ""
-        return f"<Map: {progress.done} of {progress.total} done{failed}>"
+        return f"<Map: {self.summary}>"
 
     def __len__(self) -> int:
         return len(self._prepared.items)
@@ -89,6 +94,23 @@ class MapTask:
         )
 
     @property
+    def alias(self) -> str:
+        """The name given with ``--name``; empty if it has none."""
+        return self._prepared.cell.options.name or ""
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether all items, and all workers, have ended."""
+        return self._dispatcher.has_ended
+
+    @property
+    def summary(self) -> str:
+        """How far it is, in a few words."""
+        results = self._results
+        done, failed = results.done - len(results.stopped), len(results.failed)
+        return f"{done} of {results.total} done" + (f", {failed} failed" if failed else "")
+
+    @property
     def failed(self) -> dict[int, BaseException]:
         """The errors of the items that have failed or are lost so far, by index."""
         found = {index: self._results.error(index) for index in self._results.failed}
@@ -116,7 +138,7 @@ class MapTask:
 
     def done(self) -> bool:
         """Return whether all items, and all workers, have ended."""
-        return self._dispatcher.has_ended
+        return self.has_ended
 
     # -- results -----------------------------------------------------------------------------------
 
@@ -209,7 +231,7 @@ class MapTask:
     # -- inside ------------------------------------------------------------------------------------
 
     def _new_worker(self, listener: WorkerListener) -> MapWorker:
-        return MapWorker(self._prepared.cell, self._prepared.returned, listener)
+        return MapWorker(self._prepared.cell, self._prepared.returned, listener, self.name)
 
     async def _call(self, call: Callable[[], None]) -> None:
         """Call a function in the event loop."""

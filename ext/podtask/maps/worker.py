@@ -46,6 +46,7 @@ class MapWorker:
         prepared: The cell with the inputs that all items share.
         returned: Names of the variables that are the result of an item; none for the last value.
         listener: Receives what becomes of its items.
+        map_name: Name of the map.
         bring_modules: Whether items bring local modules along.
 
     Attributes:
@@ -61,6 +62,7 @@ class MapWorker:
         prepared: PreparedCell,
         returned: tuple[str, ...],
         listener: WorkerListener,
+        map_name: str,
         bring_modules: bool = False,
     ) -> None:
         self._listener = listener
@@ -70,7 +72,8 @@ class MapWorker:
         self.ends = False
         self.retires = False
         self.is_interrupted = False
-        self.task = Task(WorkerLauncher(prepared, returned, self, bring_modules))
+        self.task = Task(WorkerLauncher(prepared, returned, self, map_name, bring_modules))
+        self.task.map_name = map_name
 
     @property
     def is_ready(self) -> bool:
@@ -144,13 +147,20 @@ class WorkerLauncher(NewRunner):
         prepared: The cell with the inputs that all items share.
         returned: Names of the variables that are the result of an item.
         worker: Receives what its channel reports.
+        map_name: Name of the map.
         bring_modules: Whether items bring local modules along.
     """
 
     def __init__(
-        self, prepared: PreparedCell, returned: tuple[str, ...], worker: MapWorker, bring_modules: bool
+        self,
+        prepared: PreparedCell,
+        returned: tuple[str, ...],
+        worker: MapWorker,
+        map_name: str,
+        bring_modules: bool,
     ) -> None:
         super().__init__(prepared)
+        self._map_name = map_name
         self._bring_modules = bring_modules
         self._returned = returned
         self._worker = worker
@@ -160,6 +170,10 @@ class WorkerLauncher(NewRunner):
         if self._worker.is_ready or isinstance(end, NoStream):
             return ""
         return super().retry_reason(end)
+
+    @property
+    def _unstamped(self) -> PodManifest:
+        return super()._unstamped.for_map(self._map_name)
 
     def _channel(
         self, backend: Backend, identity: Identity, job_for: Callable[[str], Job], listener: TaskListener

@@ -26,11 +26,14 @@ def task_pod(name: str, user: str = "alice", alias: str = "", age: float = 60.0,
         user: Value of the user's label.
         alias: The user's name for the task.
         age: Seconds since the pod was created.
-        more: ``status`` of the pod, ``notebook``, ``terminating``.
+        more: ``status`` of the pod, ``notebook``, ``terminating``, ``map_name``.
     """
     notebook = more.get("notebook", NOTEBOOK)
     identity = Identity(name, "ab" * 32, "cd" * 32, 20_000, "another-kernel", user, alias, notebook)
-    pod = render(None, OPTIONS).stamped(identity).pod
+    manifest = render(None, OPTIONS)
+    if more.get("map_name"):
+        manifest = manifest.for_map(more["map_name"])
+    pod = manifest.stamped(identity).pod
     pod["metadata"] |= {"uid": f"uid-of-{name}", "creationTimestamp": time_ago(age)}
     if more.get("terminating"):
         pod["metadata"]["deletionTimestamp"] = time_ago(0)

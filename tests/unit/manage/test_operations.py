@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from podtask.errors import InputError
-from podtask.manage.operations import CleanupResult, clean_up, delete_task, delete_task_pod, read_log
+from podtask.manage.operations import CleanupResult, clean_up, delete_task, delete_task_pods, read_log
 from podtask.manifest import owner_secrets
 from podtask.manifest.identity import Identity
 
@@ -40,7 +40,7 @@ def test_deletion_is_of_this_pod_only(connect: Connect, force: bool, grace: dict
     [
         lambda: delete_task("podtask-a", OPTIONS, finished=True),
         lambda: clean_up(OPTIONS),
-        lambda: delete_task_pod(task_pod("podtask-a"), OPTIONS),
+        lambda: delete_task_pods([task_pod("podtask-a")], OPTIONS),
     ],
     ids=["delete", "gc", "task list"],
 )
@@ -54,6 +54,19 @@ def test_deletion_keeps_the_secret_of_another_task_of_the_name(
     asyncio.run(command())
     assert owner_secrets.load(own.name, own.key, own.lock) == own.secret
     owner_secrets.remove(own.name)
+
+
+@pytest.mark.fault(85)
+@pytest.mark.feature("N10")
+@pytest.mark.parametrize("name", ["sweep", "map-0123456789"])
+def test_map_is_deleted_as_a_whole(connect: Connect, name: str) -> None:
+    """Its name, or the name that the user gave it, means all its workers; a command for one pod says so."""
+    workers = [task_pod(each, alias="sweep", map_name="map-0123456789") for each in ("a", "b")]
+    api = connect(FakeApi(*workers, task_pod("c")))
+    with pytest.raises(InputError, match=r"is a map with 2 workers .*\n.*one of its pods: a, b\."):
+        asyncio.run(read_log(name, None, OPTIONS))
+    assert asyncio.run(delete_task(name, OPTIONS, finished=False)) == "map-0123456789"
+    assert api.deleted == ["a", "b"]
 
 
 @pytest.mark.fault(85)

@@ -26,6 +26,15 @@ def test_running_tasks_and_waiting_results_have_a_line_each() -> None:
     ]
 
 
+@pytest.mark.feature("N10")
+def test_map_is_named_once() -> None:
+    """Whatever the number of its workers."""
+    workers = [task_pod(name, map_name="map-0123456789") for name in ("podtask-a", "podtask-b")]
+    assert describe_previous_tasks(workers, NOTEBOOK) == [
+        "1 task of this notebook is still running: map-0123456789 (%podtask attach NAME, or cancel NAME)"
+    ]
+
+
 @pytest.mark.parametrize("notebook", ["another", ""])
 def test_tasks_of_another_notebook_are_not_reported(notebook: str) -> None:
     """Where the notebook is unknown, as in a terminal, every task is another's."""

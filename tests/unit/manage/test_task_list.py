@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -152,6 +153,36 @@ def test_list_shows_nothing_of_what_a_log_tries_to_do() -> None:
     shown = TaskList([TaskRow(task_pod("a"), "Running", 1, "\x1b[2J<b>")], "c/n")
     assert "\\x1b[2J<b>" in repr(shown)
     assert "\\x1b[2J&lt;b&gt;" in shown._repr_html_()
+
+
+SWEEP = "map-0123456789"
+
+
+@pytest.mark.feature("N10")
+def test_map_is_one_row_that_unfolds_to_its_workers() -> None:
+    """It says how many workers are in which state, how long the first one exists, and why one waits; HTML has a line for each."""
+    workers = [
+        TaskRow(task_pod(name, alias="sweep", map_name=SWEEP), state, age, line)
+        for name, state, age, line in [
+            ("a", "Running", 60, "loss 0.1"),
+            ("b", "Running", 90, "<b>"),
+            ("c", "Pending", 30, ""),
+        ]
+    ]
+    tasks = TaskList([workers[0], TaskRow(task_pod("d"), "Running", 60, ""), *workers[1:]], "c/n")
+    _, sweep, other = repr(tasks).split("\n")
+    assert re.split("  +", sweep) == ["sweep", "2 Running, 1 Pending", "90 s", "3 pods", "loss 0.1"]
+    assert other.split()[0] == "d"
+    shown = tasks._repr_html_()
+    assert "<details><summary" in shown
+    assert "<div>b · Running · 90 s · &lt;b&gt;</div><div>c · Pending · 30 s</div></details>" in shown
+
+
+@pytest.mark.feature("N10")
+def test_pods_with_the_label_of_another_persons_map_are_a_row_of_their_own() -> None:
+    """Whoever creates a pod chooses its labels."""
+    rows = [TaskRow(task_pod(name, name, map_name=SWEEP), "Running", 1, "") for name in ("alice", "bob")]
+    assert [entry.cells[3] for entry in TaskList(rows, "c/n").entries] == ["1 pod", "1 pod"]
 
 
 def test_empty_list_names_the_namespace() -> None:
