@@ -149,6 +149,11 @@ class Notebook:
             source,
         )
 
+    def has_run(self, number: int) -> bool:
+        """Return whether a cell that was started has run."""
+        has_run: bool = self.page.evaluate(HAS_RUN, [number, self._counts_before.get(number)])
+        return has_run
+
     def wait_for_cell(self, number: int) -> None:
         """Wait until a cell has run."""
         self.page.wait_for_function(HAS_RUN, arg=[number, self._counts_before.get(number)])

@@ -1,12 +1,16 @@
 """Take the pictures of the README and the documentation: ``python -m tests.browser.pictures``.
 
-They show a real JupyterLab, with cells that run in pods of the tests' cluster.
+They show a real JupyterLab, with cells that run in pods of the tests' cluster. One of them moves: its frames are
+pictures of the page while a cell runs.
 """
 
 from __future__ import annotations
 
+import io
+import itertools
 import sys
 import tempfile
+import time
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +36,18 @@ import platform
 print("in", platform.node(), "with Python", platform.python_version())
 total = sum(n * n for n in steps)
 total"""
+LIVE = """\
+%%podtask --image python:3.11-slim --memory 4Gi -o total
+import platform, time
+print("in", platform.node())
+total = 0
+for part in range(5):
+    total += sum(n * n for n in steps[part::5])
+    print("part", part + 1, "of 5:", total)
+    time.sleep(0.6)"""
+USE = 'f"{total:,} is in the notebook now"'
+MIN_FRAME_SECONDS = 0.15  # a look of the page that lasts less is left out
+FIRST_FRAME_MS, LAST_FRAME_MS = 900, 4000
 FORM = """\
 from podtask import PodTemplate
 from podtask.presets import gpu, pvc, sidecar
@@ -93,8 +109,8 @@ def take_pictures(folder: Path) -> list[Path]:
 def _take_in_theme(browser: Any, lab: Lab, dark: bool, folder: Path) -> list[Path]:
     look = "dark" if dark else "light"
 
-    def open_notebook(name: str, height: int, *cells: str, warm: bool = False) -> Notebook:
-        page = chromium.new_context(browser, 1060, height, scale=2).new_page()
+    def open_notebook(name: str, height: int, *cells: str, warm: bool = False, width: int = 1060) -> Notebook:
+        page = chromium.new_context(browser, width, height, scale=2).new_page()
         notebook = Notebook(page, lab, f"{name}-{look}", list(cells), dark)
         notebook.command("application:toggle-left-area")
         page.wait_for_selector("#jp-left-stack", state="hidden")
@@ -132,7 +148,11 @@ def _take_in_theme(browser: Any, lab: Lab, dark: bool, folder: Path) -> list[Pat
         close(notebook)
         return path
 
-    made = [save(run_cell(), "cell")]
+    live = open_notebook("live", 600, LOAD, "steps = range(10_000_000)", LIVE, USE, warm=True, width=860)
+    live.run(1)
+    made = [_record(live, folder / f"live-{look}.png")]
+    close(live)
+    made.append(save(run_cell(), "cell"))
     form = open_notebook("template", 900, FORM)
     form.run(0)
     Form(form.page).open("Volumes")
@@ -153,6 +173,40 @@ def _take_in_theme(browser: Any, lab: Lab, dark: bool, folder: Path) -> list[Pat
     tasks.page.get_by_role("region", name="Log of train, container primary").wait_for()
     made.append(save(tasks, "tasks"))
     return made
+
+
+def _record(notebook: Notebook, path: Path) -> Path:
+    """Run the last two cells of a notebook, and save how its page looks meanwhile as an animated PNG."""
+    page = notebook.page
+    page.add_style_tag(content=".jp-cell-toolbar { display: none !important }")
+    page.mouse.move(0, 0)
+    clip = page.locator(".jp-NotebookPanel-notebook").bounding_box()
+    looks: list[tuple[float, bytes]] = []  # when the page began to look so
+
+    def take() -> None:
+        looked = page.screenshot(clip=clip)
+        if not looks or looks[-1][1] != looked:
+            looks.append((time.monotonic(), looked))
+
+    take()
+    for number in (2, 3):
+        notebook.start(number)
+        while not notebook.has_run(number):
+            take()
+        take()
+    times = [at for at, _ in looks] + [looks[-1][0] + LAST_FRAME_MS / 1000]
+    lasting = [n for n in range(len(looks)) if n == 0 or times[n + 1] - times[n] >= MIN_FRAME_SECONDS]
+    frames = [Image.open(io.BytesIO(looks[n][1])).convert("RGB") for n in lasting]
+    # The most frequent colors, so that those of the large areas stay as they are.
+    counted: Any = frames[-1].getcolors(1 << 20)
+    colors = Image.new("P", (1, 1))
+    colors.putpalette([part for _, color in sorted(counted)[:-129:-1] for part in color])
+    small = [frame.quantize(palette=colors, dither=Image.Dither.NONE) for frame in frames]
+    starts = [times[n] for n in lasting]
+    durations = [round(1000 * (after - at)) for at, after in itertools.pairwise(starts)]
+    durations = [FIRST_FRAME_MS, *durations[1:], LAST_FRAME_MS]
+    small[0].save(path, save_all=True, append_images=small[1:], duration=durations, loop=0, optimize=True)
+    return path
 
 
 def main() -> int:

@@ -7,10 +7,13 @@ from pathlib import Path
 
 import podtask
 import pytest
+from PIL import Image, ImageSequence
 
+from tests.browser.pictures import MAX_PICTURE_BYTES
 from tests.notebook import Kernel
 
-README = (Path(__file__).parent.parent.parent / "README.md").read_text()
+ROOT = Path(__file__).parent.parent.parent
+README = (ROOT / "README.md").read_text()
 TEXT = " ".join(README.split())
 
 
@@ -44,6 +47,20 @@ def test_command_of_the_primary_container_is_replaced_as_the_readme_says() -> No
 def first_cells() -> list[str]:
     """Return the three cells with which the README begins."""
     return re.findall(r"```python\n(.*?)```", README, re.DOTALL)[:3]
+
+
+@pytest.mark.parametrize("look", ["light", "dark"])
+def test_picture_of_a_running_cell_moves(look: str) -> None:
+    """The first picture is small and moves; a reader who asked for less motion sees one that does not."""
+    name = f"docs/pictures/live-{look}.png"
+    assert name in README
+    assert f'(prefers-reduced-motion: reduce)" srcset="docs/pictures/cell-{look}.png' in README.replace(
+        " and (prefers-color-scheme: dark)", ""
+    )
+    path = ROOT / name
+    assert path.stat().st_size < MAX_PICTURE_BYTES
+    with Image.open(path) as picture:
+        assert len(ImageSequence.all_frames(picture)) > 5
 
 
 def test_map_session_and_detached_cell_run(kernel: Kernel) -> None:
