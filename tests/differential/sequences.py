@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from podtask.cell.cell import Cell
 from podtask.errors import InputError
+from podtask.runner.stamps import named_definitions
 from podtask.runner.worker.shared_names import needed_names
 
 from tests.unit.sides import Process, Sides
@@ -285,13 +286,14 @@ class Sequence:
     def _closure(self, source: str) -> set[str]:
         """Return the names that a cell uses in the one kernel, with those of its functions and instances."""
         own = self._own(self._one)
+        named = named_definitions(self._one.names)
         todo = [*Cell.of(source).reads]
         found: set[str] = set()
         for name in todo:
             if name in ALL and name not in found:
                 found.add(name)
                 if name in own:
-                    todo += needed_names(own[name], self._one.names)
+                    todo += needed_names(own[name], self._one.names, named)
         return found
 
     def _cell(self, there: bool) -> tuple[str, tuple[str, ...]]:

@@ -10,10 +10,11 @@ import hashlib
 import struct
 import sys
 import types
-from typing import Any, Dict, FrozenSet, List, NamedTuple, Optional
+from typing import Any, Dict, FrozenSet, Iterable, List, NamedTuple, Optional
 
 from . import pickler
 from .caches import reduce_without_caches
+from .reducers import identity
 
 COLUMNS, OTHER_COLUMNS = 509, 521  # primes, as the rows of arrays seldom have such lengths
 BLOCK_BYTES = (
@@ -36,8 +37,20 @@ NOT_SHARED = (
 )
 
 
+class Definition(NamedTuple):
+    """What a class or function of the namespace was like that a value refers to.
+
+    Attributes:
+        is_named: Whether a name of the namespace refers to it.
+        digest: A checksum of its bytes; None if it cannot be pickled.
+    """
+
+    is_named: bool
+    digest: Optional[bytes]
+
+
 class Stamp(NamedTuple):
-    """What a value was like. Two stamps of one process are equal if nothing has changed between them.
+    """What a value was like. Two stamps of one process match if nothing has changed between them.
 
     Attributes:
         kind: Type of the value.
@@ -45,23 +58,52 @@ class Stamp(NamedTuple):
         size: Number of bytes that were looked at.
         needs: Names of the namespace that the value refers to: what its functions read, and the classes and functions
             that it holds.
+        outer_digest: A checksum that covers no class and no function of the namespace; empty if the value has none.
+        definitions: Maps the numbers of these classes and functions to what they were like.
     """
 
     kind: Any
     digest: Any
     size: int = 0
     needs: FrozenSet[str] = frozenset()
+    outer_digest: bytes = b""
+    definitions: Dict[str, Definition] = {}
 
     def matches(self, other: Optional["Stamp"]) -> bool:
         """Return whether a value with the other stamp is the same as this one."""
-        return other is not None and self.kind is other.kind and bool(self.digest == other.digest)
+        if other is None or self.kind is not other.kind:
+            return False
+        return bool(self.digest == other.digest) or self._differs_by_lost_names(other)
+
+    def _differs_by_lost_names(self, other: "Stamp") -> bool:
+        """Return whether only the names of definitions have changed: a class that was defined again, for example."""
+        if not self.outer_digest or self.outer_digest != other.outer_digest:
+            return False
+        both = self.definitions.keys() & other.definitions.keys()
+        pairs = [(self.definitions[number], other.definitions[number]) for number in both]
+        return any(one.is_named != two.is_named for one, two in pairs) and all(
+            one.digest == two.digest for one, two in pairs if not (one.is_named and two.is_named)
+        )
+
+
+class _Look(NamedTuple):
+    """What a pickle of a value shows.
+
+    Attributes:
+        stamp: The stamp without the definitions.
+        definitions: The classes and functions of the namespace that the value refers to.
+    """
+
+    stamp: Stamp
+    definitions: List[Any]
 
 
 class Stamper:
     """Takes stamps of the values of a namespace, as they are at the moment.
 
     Classes and functions that have a name in the namespace are looked at under this name only, so what changes on a
-    class does not change the stamps of its instances.
+    class does not change the stamps of its instances. A stamp also notes what they were like, as a class that is
+    defined again leaves its instances with a class without a name.
 
     Args:
         namespace: The globals of the notebook or of the worker.
@@ -69,16 +111,12 @@ class Stamper:
 
     def __init__(self, namespace: Dict[str, Any]) -> None:
         self._namespace = namespace
+        self._looks: Dict[int, Optional[_Look]] = {}  # at definitions
 
     @functools.cached_property
     def _named(self) -> Dict[int, str]:
-        """The names of the namespace's own classes and functions, by id; most cells need only stamps of atoms."""
-        named: Dict[int, str] = {}
-        for name, value in list(self._namespace.items()):
-            is_own = isinstance(value, DEFINITIONS) and getattr(value, "__module__", None) == "__main__"
-            if is_own and (id(value) not in named or getattr(value, "__name__", "") == name):
-                named[id(value)] = name
-        return named
+        """The names of the namespace's own definitions, by id; most cells need only stamps of atoms."""
+        return named_definitions(self._namespace)
 
     def stamp(self, value: Any) -> Optional[Stamp]:
         """Return the stamp of a value; None if it cannot be pickled."""
@@ -94,14 +132,45 @@ class Stamper:
             return Stamp(kind, (head, checksum(_bytes_of(value))), value.nbytes)
         if isinstance(value, types.ModuleType):
             return Stamp(kind, value.__name__)  # its state stays on its side
+        look = self._look(value)
+        return None if look is None else self._with_definitions(look)
+
+    def _look(self, value: Any) -> Optional[_Look]:
+        """Pickle a value; return what its pickle shows, None if it cannot be pickled."""
         file = _StampFile()
         try:
             with self._packer(file, value) as packer:
                 packer.dump(value)
+                own = {id(each): each for each in packer.types if _is_own(each) and each is not value}
+                needs = frozenset(packer.needs | {self._named[key] for key in own if key in self._named})
+            digest = outer = file.digest()
+            if not own.keys() <= self._named.keys():
+                outer_file = _StampFile()
+                with self._packer(outer_file, value, own) as packer:
+                    packer.dump(value)
+                outer = outer_file.digest()
         except Exception:  # whatever a __reduce__ of the user's raises
             return None
-        needs = frozenset(packer.needs | packer.used_names)
-        return Stamp(kind, file.digest(), file.size, needs)
+        return _Look(Stamp(type(value), digest, file.size, needs, outer), [*own.values()])
+
+    def _with_definitions(self, look: _Look) -> Stamp:
+        """Return the stamp of a look, with the definitions that the value refers to, and those that they refer to."""
+        if not look.definitions:
+            return look.stamp._replace(outer_digest=b"")
+        found: Dict[str, Definition] = {}
+        todo = [*look.definitions]
+        for each in todo:  # grows
+            number = identity.NUMBERS.number_of(each)
+            if number in found:
+                continue
+            if id(each) not in self._looks:
+                self._looks[id(each)] = self._look(each)
+            inner = self._looks[id(each)]
+            found[number] = Definition(
+                id(each) in self._named, None if inner is None else inner.stamp.outer_digest
+            )
+            todo += inner.definitions if inner is not None else ()
+        return look.stamp._replace(definitions=found)
 
     def shared_parts(self, value: Any) -> Dict[int, Any]:
         """Return id -> object for what a value holds and another value may hold, too: lists, instances, arrays.
@@ -117,16 +186,31 @@ class Stamper:
         except Exception:  # whatever a __reduce__ of the user's raises
             return {}
 
-    def _packer(self, file: Any, value: Any) -> pickler.Packer:
-        named = self._named
-        if id(value) in named:
-            named = {**named}
-            del named[id(value)]
+    def _packer(self, file: Any, value: Any, unnamed: Iterable[int] = ()) -> pickler.Packer:
+        """Return a packer for a value.
+
+        Args:
+            file: Where it writes.
+            value: The value.
+            unnamed: Ids of definitions to leave out although they have no name.
+        """
+        # Without the names: a definition that gets another name is the same one.
+        named = dict.fromkeys((*self._named, *unnamed), "")
+        named.pop(id(value), None)
         packer = pickler.Packer(
             file, self._namespace, plain=False, reduce=reduce_without_caches, by_value=True, named=named
         )
         packer.ignore_slot_names()
         return packer
+
+
+def named_definitions(namespace: Dict[str, Any]) -> Dict[int, str]:
+    """Return id -> name of the classes and functions that a namespace has defined."""
+    named: Dict[int, str] = {}
+    for name, value in list(namespace.items()):
+        if _is_own(value) and (id(value) not in named or getattr(value, "__name__", "") == name):
+            named[id(value)] = name
+    return named
 
 
 def checksum(view: memoryview) -> bytes:
@@ -152,6 +236,11 @@ def checksum(view: memoryview) -> bytes:
                 hashed.update(table.sum(axis=1))
     hashed.update(view[len(words) * 8 :])
     return hashed.digest()
+
+
+def _is_own(value: Any) -> bool:
+    """Return whether a value is a class or function of the notebook."""
+    return isinstance(value, DEFINITIONS) and getattr(value, "__module__", None) == "__main__"
 
 
 def _is_plain_array(value: Any) -> bool:

@@ -172,7 +172,8 @@ def test_defaults_and_attributes_of_definitions() -> None:
     names["f"]()
     names["P"].rate = 2
     after = {name: Stamper(names).stamp(names[name]) for name in ("f", "P", "p")}
-    assert [name for name in before if before[name] != after[name]] == ["f", "P"]
+    changed = [name for name, stamp in before.items() if stamp is None or not stamp.matches(after[name])]
+    assert changed == ["f", "P"]
 
 
 def test_pickled_instance_does_not_change_its_class() -> None:
@@ -190,6 +191,31 @@ def test_attributes_of_a_class_without_a_name() -> None:
     before = Stamper(names).stamp(names["p"])
     type(names["p"]).rate = 2
     assert before != Stamper(names).stamp(names["p"])
+
+
+@pytest.mark.parametrize("again", ["class P: rate = 2", "del P", "Q = P; del P"])
+def test_class_that_is_defined_again(again: str) -> None:
+    """A class that loses its name does not change its instances; what changes on it before or afterwards does."""
+    names = defined("class P: rate = 1\np, others = P(), [P()]")
+    before = {name: Stamper(names).stamp(names[name]) for name in ("p", "others")}
+    exec(again, names)
+    after = {name: Stamper(names).stamp(names[name]) for name in before}
+    assert all(stamp is not None and stamp.matches(after[name]) for name, stamp in before.items())
+    type(names["p"]).rate = 3
+    changed = Stamper(names).stamp(names["p"])
+    assert changed is not None
+    if "Q" not in names:  # else it has a name
+        assert not changed.matches(after["p"])
+        assert not changed.matches(before["p"])
+
+
+def test_instance_that_gets_another_class() -> None:
+    """An equal instance of a class that was defined again is another value."""
+    names = defined("class P: rate = 1\np = P()")
+    before = Stamper(names).stamp(names["p"])
+    exec("class P: rate = 1\np = P()", names)
+    assert before is not None
+    assert not before.matches(Stamper(names).stamp(names["p"]))
 
 
 def test_shared_parts() -> None:

@@ -407,6 +407,25 @@ def test_needs_of_an_older_class_set_no_name_of_the_session(sides: Sides) -> Non
     assert sides.there("print(m)") == "3\n"
 
 
+@pytest.mark.parametrize("held", ["P()", "[{'k': P()}]", "functools.partial(f, P)", "f"])
+def test_class_that_a_value_of_the_session_holds(sides: Sides, held: str) -> None:
+    """What is set on a class here, the session's values see that hold the class or its instances."""
+    sides.here("class P: rate = 1\ndef f(p=P): return p.rate\nimport functools")
+    sides.there(f"value = {held}; functools, f")
+    sides.here("P.rate = 5")
+    sides.there("value", ours=["functools"])
+    assert [*sides.choice.values] == ["P", "functools"]
+
+
+def test_old_class_of_an_instance(sides: Sides) -> None:
+    """An instance whose class was defined again has not changed: the session's newer value counts."""
+    sides.here("class P: rate = 1\np = P()")
+    sides.there("p.x = 2", outputs=["p"])
+    sides.there("p = [p]")
+    sides.here("class P: rate = 2")
+    assert sides.there("print(p[0].x, isinstance(p[0], P))") == "2 False\n"
+
+
 def test_cell_that_has_not_begun(sides: Sides) -> None:
     """What a cancelled cell would have sent is sent with the next one."""
     sides.here("x = [1]")

@@ -5,13 +5,19 @@ It compares only what the notebook is about to send, and before anything of the 
 
 import dis
 import functools
+import gc
+import itertools
 import types
 from typing import Any, Dict, Iterable, Iterator, List, Optional, Set
 
 from .. import protocol
 from ..bound_names import BindingStatements, failed_line
-from ..stamps import Stamp, Stamper
-from ..value_summary import summarize_value
+from ..stamps import DEFINITIONS, Stamp, Stamper, named_definitions
+from ..value_summary import SHORT_KINDS, summarize_value
+
+MAX_OBJECTS = 10_000  # looking at them takes a few milliseconds
+CONTAINERS = (list, tuple, set, frozenset)
+OPAQUE = (types.ModuleType, types.FrameType, types.CodeType, types.GeneratorType, types.BuiltinFunctionType)
 
 
 class SharedNames:
@@ -108,10 +114,11 @@ class SharedNames:
         self._statements = None
         for name in (*done.bound, *done.deleted):
             self._stamps.pop(name, None)
+        named = named_definitions(self._namespace) if done.bound else {}
         bound = {
             name: [
                 summarize_value(self._namespace[name]),
-                sorted(needed_names(self._namespace[name], self._namespace)),
+                sorted(needed_names(self._namespace[name], self._namespace, named)),
             ]
             for name in done.bound
         }
@@ -122,21 +129,64 @@ class SharedNames:
         return before is None or not before.matches(stamper.stamp(self._namespace[name]))
 
 
-def needed_names(value: Any, namespace: Dict[str, Any]) -> Set[str]:
-    """Return the global names that a function, a class or the class of an instance reads when it is used.
+def needed_names(value: Any, namespace: Dict[str, Any], named: Dict[int, str]) -> Set[str]:
+    """Return the names that a value needs when it is used.
 
-    Those of its own definitions only: names that these need in turn belong to their own names.
+    These are the names of the classes and functions that it holds, and the global names that it reads itself: a
+    function, a class, or the class of an instance. Names that these need in turn belong to their own names.
 
     Args:
         value: The value.
         namespace: The globals of the notebook's functions.
+        named: The names of the definitions of this namespace, by id.
     """
-    found: Set[str] = set()
+    if type(value) in SHORT_KINDS:
+        return set()
+    found = {named[key] for key in _held_definitions(value, namespace, named)}
     for function in _functions(value):
         if function.__globals__ is namespace:
             for code in _codes(function.__code__):
                 found |= {step.argval for step in dis.get_instructions(code) if step.opname == "LOAD_GLOBAL"}
     return found
+
+
+def _held_definitions(value: Any, namespace: Dict[str, Any], named: Dict[int, str]) -> Set[int]:
+    """Return the ids of the classes and functions with a name that a value holds.
+
+    No code of the user's classes runs. A list is asked for the types of all its items at once. Further in, at most
+    :data:`MAX_OBJECTS` objects are looked at: in a larger value, the classes of deeper objects may be missed.
+    """
+    todo = [value]
+    seen = {id(value), id(namespace)}
+    found: Set[int] = set()
+    count = 0
+    for obj in todo:  # grows
+        for part in _parts(obj):
+            count += 1
+            if count > MAX_OBJECTS:
+                return found
+            if type(part) in SHORT_KINDS or id(part) in seen:
+                continue
+            seen.add(id(part))
+            if id(part) in named:
+                found.add(id(part))
+            else:
+                todo.append(part)
+    return found
+
+
+def _parts(obj: Any) -> Iterable[Any]:
+    """Return what an object refers to, and the types of this, without what belongs to a module."""
+    kind = type(obj)
+    if kind in (*CONTAINERS, dict):
+        items = itertools.chain(obj, obj.values()) if kind is dict else obj
+        kinds = {*map(type, items)}.difference(SHORT_KINDS)
+        return itertools.chain(kinds, obj, obj.values() if kind is dict else ()) if kinds else ()
+    if isinstance(obj, OPAQUE) or (isinstance(obj, DEFINITIONS) and obj.__module__ != "__main__"):
+        return ()
+    if kind is types.FunctionType:
+        return obj.__defaults__, obj.__kwdefaults__, obj.__closure__, vars(obj)
+    return (kind, *gc.get_referents(obj))
 
 
 def _functions(value: Any) -> Iterator[types.FunctionType]:
