@@ -19,6 +19,7 @@ from podtask.display.details import Facts, details_html, value_rows
 from podtask.display.map_view import map_status
 from podtask.display.status_line import OPEN_STATES_JS, Clock, StatusLine, TaskState, end_line
 from podtask.display.task_table import CallLine, calls_status
+from podtask.errors import InputError
 from podtask.frontend import TEXT_STYLE, Status, Tone
 from podtask.lifecycle.outcome import Outcome
 from podtask.lifecycle.updates import PhaseSpan, Usage
@@ -166,6 +167,10 @@ FAILURES = (
     ),
     FailureGroup("Lost", "", (9, 52), "Item 9 was lost with its worker (pod podtask-x7k2): out of memory"),
 )
+OVER_QUOTA = InputError(
+    "The API server rejected the pod in kind/team-a: exceeded quota: team-a, requested: pods=1, used: pods=8, limited: pods=8",
+    "Quota team-a of namespace team-a is used up: delete other pods, request less, or choose another namespace with -n.",
+)
 TRACEBACK = """\
 Traceback (most recent call last):
   Cell In[4], line 5
@@ -177,7 +182,7 @@ def _map(states: bytes, failures: tuple[FailureGroup, ...] = (), **known: object
     """Return a map in which each item has a state."""
     counts = {state: states.count(state) for state in ItemState}
     failed = counts[ItemState.FAILED] + counts[ItemState.LOST]
-    values: dict[str, Any] = {"workers": 0, "starting": 0, "waits_for": "", "seconds": 38.0, **known}
+    values: dict[str, Any] = {"workers": 0, "starting": 0, "waits_for": None, "seconds": 38.0, **known}
     done = counts[ItemState.SUCCEEDED] + failed
     return Progress(
         len(states), done, failed, counts[ItemState.STOPPED], failures=failures, states=states, **values
@@ -204,9 +209,15 @@ def _failed(states: bytearray) -> bytes:
 
 DONE, RUNS, NOT_RUN = ItemState.SUCCEEDED, ItemState.RUNNING, ItemState.STOPPED
 MAPS: dict[str, Status] = {
-    "map, starting": map_status(_map(bytes(12), seconds=0.0, starting=4, waits_for=NO_GPU.line)),
+    "map, starting": map_status(_map(bytes(12), seconds=0.0, starting=4, waits_for=NO_GPU)),
     "map, running": map_status(
         _map(_failed(_states(120, (DONE, 84), (RUNS, 8))), FAILURES, workers=8, starting=2)
+    ),
+    "map, some workers wait": map_status(
+        _map(bytes(_states(120, (DONE, 31), (RUNS, 8))), workers=8, starting=2, waits_for=ADMISSION)
+    ),
+    "map, some workers did not start": map_status(
+        _map(bytes(_states(120, (DONE, 31), (RUNS, 8))), workers=8, start_failures=4, start_error=OVER_QUOTA)
     ),
     "map, ok": map_status(_map(bytes(_states(7, (DONE, 7))), seconds=3.4), "ok", str),
     "map, failed": map_status(

@@ -18,7 +18,7 @@ from ..runner.durations import duration, exact_duration
 from ..runner.safe_text import safe_text
 from .details import TEXT_STYLE
 from .squares import bar_text, squares_html
-from .status_line import fold, mark_html
+from .status_line import fold, mark_html, phase_text
 from .view import TICK_SECONDS
 
 SHOW_SECONDS = 1.0  # between two versions: a front end draws the whole display again
@@ -26,6 +26,7 @@ MAX_GROUPS = 5
 MAX_INDEXES = 8  # of a group
 MAX_ERROR_CHARS = 10_000
 GROUP_STYLE = "margin-left:2ch"
+SUMMARY_STYLE = "padding-left:2ch;text-indent:-2ch"  # wrapped lines begin below the first word
 
 
 class MapView:
@@ -60,6 +61,9 @@ class MapView:
                 shown_at = time.monotonic()
                 self._screen.show_status(map_status(task.progress))
             task.wait(TICK_SECONDS)
+        if task.start_error is not None:
+            self._screen.show_status(Status("no worker has started", "✗", Tone.BAD, ended=True))
+            raise task.start_error
         self._screen.show_status(map_status(task.progress, self._key, self._error_text))
         if self._interrupted:
             text = f"stopped; {task.succeeded} of {len(task)} calls had succeeded."
@@ -95,7 +99,11 @@ def map_status(progress: Progress, key: str = "", error_text: Callable[[int], st
     summary = progress_line(progress, ended)
     groups = progress.failures[:MAX_GROUPS]
     lines = [_group_line(group) for group in groups]
-    rows = [f"<div>{mark_html(tone, mark)} {keep_together(escape(summary))}</div>"]
+    advice = progress.waits_for.hint if progress.waits_for and not ended else ""
+    notes = [*([advice] if advice else []), *_start_failures(progress)]
+    line = f"{mark_html(tone, mark)} {keep_together(escape(summary))}"
+    rows = [f'<div style="{SUMMARY_STYLE}">{line}</div>']
+    rows += [f'<div style="{GROUP_STYLE};{NOTE_STYLE}">{escape(note)}</div>' for note in notes]
     if progress.total:
         rows.append(squares_html(progress.states, _reasons(progress)))
     for number, (group, line) in enumerate(zip(groups, lines, strict=True)):
@@ -112,9 +120,16 @@ def map_status(progress: Progress, key: str = "", error_text: Callable[[int], st
         rows.append(f'<div style="{GROUP_STYLE};{NOTE_STYLE}">{escape(lines[-1])}</div>')
     bar = [bar_text(progress.states)] if progress.total else []
     return Status(
-        "\n".join([f"{mark} {summary}", *bar, *lines]),
+        "\n".join([f"{mark} {summary}", *notes, *bar, *lines]),
         html=f'<div style="white-space:normal">{"".join(rows)}</div>',
-        version=(progress.states, progress.workers, progress.starting, progress.waits_for, ended),
+        version=(
+            progress.states,
+            progress.workers,
+            progress.starting,
+            progress.waits_for,
+            progress.start_failures,
+            ended,
+        ),
         brief=f"{progress.done} of {progress.total} done",
         ended=ended,
     )
@@ -145,10 +160,18 @@ def progress_line(progress: Progress, ended: bool = False) -> str:
     if progress.workers:
         words.append(f"{progress.workers} worker{'s' if progress.workers > 1 else ''}")
     if progress.starting:
-        words.append(f"{progress.starting} starting")
-    if progress.waits_for:
-        words.append(progress.waits_for)
+        what = phase_text(progress.waits_for) if progress.waits_for else "starting"
+        words.append(f"{progress.starting} {what}")
     return " · ".join(words)
+
+
+def _start_failures(progress: Progress) -> list[str]:
+    """Return why workers have not started, and what to do."""
+    error, count = progress.start_error, progress.start_failures
+    if error is None:
+        return []
+    message, _, hint = str(error).partition("\n")
+    return [f"{count} worker{'s' * (count > 1)} did not start: {message}", *hint.splitlines()]
 
 
 def _reasons(progress: Progress) -> dict[int, str]:

@@ -67,6 +67,7 @@ class ItemDispatcher:
         workers: The workers that have not ended.
         first_failed: Index of the item that has failed first; None if none has.
         failure: Why no worker can be started; None while one can.
+        start_failures: The errors of workers that have ended before they took an item, since workers were last asked for.
         began: When the first worker was ready (monotonic); None before.
     """
 
@@ -87,6 +88,7 @@ class ItemDispatcher:
         self.workers: list[MapWorker] = []
         self.first_failed: int | None = None
         self.failure: BaseException | None = None
+        self.start_failures: list[BaseException] = []
         self.began: float | None = None
         self.ended_at: float | None = None
         self._items = items
@@ -126,6 +128,7 @@ class ItemDispatcher:
         Of those that are too many, the ones that have not started end first, and at once.
         """
         self._size = size
+        self.start_failures = []
         going = [worker for worker in self.workers if not worker.ends]
         going.sort(key=lambda each: (each.is_ready, not each.retires, len(each.open)))
         surplus = max(0, len(going) - size)
@@ -141,6 +144,7 @@ class ItemDispatcher:
         """Run items again that have ended."""
         self._is_stopped, self.first_failed, self.failure = False, None, None
         self.ended_at = None
+        self.start_failures = []
         for index in indexes:
             self._results.discard(index)
             self._lost_runs.pop(index, None)
@@ -206,8 +210,10 @@ class ItemDispatcher:
                 del still_open[1:]
             for index in still_open:
                 self._lose(index, reason, worker)
-        elif not worker.is_ready and not worker.ends and error is not None and not self.workers:
-            self.failure = error
+        elif not worker.is_ready and not worker.ends and error is not None:
+            self.start_failures.append(error)
+            if not self.workers:
+                self.failure = error
         if self.failure is not None:
             self._fail_waiting(self.failure)
         elif worker.is_ready or worker.ends:

@@ -76,7 +76,12 @@ class MapTask:
         dispatcher, results = self._dispatcher, self._results
         workers = list(dispatcher.workers)
         ready = sum(worker.is_ready for worker in workers)
-        phases: list[Phase] = [worker.task.phases[-1].phase for worker in workers if not worker.is_ready]
+        phases: list[Phase] = [
+            worker.task.phases[-1].phase
+            for worker in workers
+            if not worker.is_ready and not worker.task.local
+        ]
+        failures = dispatcher.start_failures
         seconds = 0.0
         if dispatcher.began is not None:
             seconds = (dispatcher.ended_at or time.monotonic()) - dispatcher.began
@@ -87,7 +92,11 @@ class MapTask:
             stopped=len(results.stopped),
             workers=ready,
             starting=len(workers) - ready,
-            waits_for=phases[0].line if phases and not ready else "",
+            waits_for=next(
+                (phase for phase in phases if phase.waiting), None if ready else next(iter(phases), None)
+            ),
+            start_failures=len(failures),
+            start_error=failures[-1] if failures else None,
             seconds=seconds,
             failures=tuple(results.failure_groups()),
             states=results.states(index for worker in workers for index in worker.running),
@@ -120,6 +129,11 @@ class MapTask:
     def failed_indexes(self) -> frozenset[int]:
         """The indexes of the items that have no value: failed, lost or stopped."""
         return frozenset([*self._results.failed, *self._results.stopped])
+
+    @property
+    def start_error(self) -> BaseException | None:
+        """Why no item could run: the error of the last worker, if none has ever started; None otherwise."""
+        return self._dispatcher.failure if self._dispatcher.began is None else None
 
     @property
     def first_error(self) -> BaseException | None:

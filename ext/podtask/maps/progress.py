@@ -5,6 +5,8 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass
 
+from ..backends.base import Phase
+
 
 class ItemState(enum.IntEnum):
     """What has become of an item; a byte of :attr:`Progress.states`."""
@@ -45,10 +47,12 @@ class Progress:
         stopped: Items that have not run to their end, because the map was stopped.
         workers: Workers that take items.
         starting: Workers that do not take items yet.
-        waits_for: What the first worker waits for while none takes items; empty otherwise.
+        waits_for: What the first worker that does not take items waits for; None if it starts, or runs on this machine.
         seconds: Seconds since the first worker was ready.
         failures: The failures in groups, the largest first.
         states: The :class:`ItemState` of each item, in order.
+        start_failures: How many workers have ended before they took an item.
+        start_error: The error of the last one of them; None if there is none.
     """
 
     total: int
@@ -57,10 +61,12 @@ class Progress:
     stopped: int
     workers: int
     starting: int
-    waits_for: str
+    waits_for: Phase | None
     seconds: float
     failures: tuple[FailureGroup, ...]
     states: bytes
+    start_failures: int = 0
+    start_error: BaseException | None = None
 
     @property
     def rate(self) -> float:

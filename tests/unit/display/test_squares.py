@@ -15,7 +15,7 @@ WAITING, RUNNING, SUCCEEDED, FAILED, LOST, STOPPED = map(int, ItemState)
 
 def progress(states: bytes, *failures: FailureGroup) -> Progress:
     """Return a map whose items have these states."""
-    return Progress(len(states), 0, 0, 0, 1, 0, "", 1.0, failures, states)
+    return Progress(len(states), 0, 0, 0, 1, 0, None, 1.0, failures, states)
 
 
 @pytest.mark.parametrize(
@@ -97,9 +97,9 @@ def test_map_without_items_has_no_squares() -> None:
 
 def test_line_is_replaced_only_if_an_item_or_a_worker_has_changed() -> None:
     """The version of the line does not depend on times."""
-    before = Progress(2, 1, 0, 0, 1, 0, "", 1.0, (), bytes([SUCCEEDED, RUNNING]))
-    later = Progress(2, 1, 0, 0, 1, 0, "", 9.0, (), bytes([SUCCEEDED, RUNNING]))
-    other = Progress(2, 1, 0, 0, 1, 0, "", 9.0, (), bytes([SUCCEEDED, FAILED]))
+    before = Progress(2, 1, 0, 0, 1, 0, None, 1.0, (), bytes([SUCCEEDED, RUNNING]))
+    later = Progress(2, 1, 0, 0, 1, 0, None, 9.0, (), bytes([SUCCEEDED, RUNNING]))
+    other = Progress(2, 1, 0, 0, 1, 0, None, 9.0, (), bytes([SUCCEEDED, FAILED]))
     assert map_status(before).version == map_status(later).version != map_status(other).version
 
 
