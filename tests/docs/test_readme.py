@@ -10,7 +10,7 @@ import pytest
 from PIL import Image, ImageSequence
 
 from tests.browser.pictures import MAX_PICTURE_BYTES
-from tests.notebook import Kernel
+from tests.notebook import Kernel, Shell
 
 ROOT = Path(__file__).parent.parent.parent
 README = (ROOT / "README.md").read_text()
@@ -75,6 +75,12 @@ def test_map_session_and_detached_cell_run(kernel: Kernel) -> None:
         kernel.run("print(score, size, nightly.exception(60), nightly.values)").stdout
         == "[1, 2, 3] 3 None {'model': 3}\n"
     )
+
+
+def test_form_opens_as_the_readme_says(shell: Shell) -> None:
+    """The README shows how the form is opened."""
+    (cell,) = [each for each in re.findall(r"```python\n(.*?)```", README, re.DOTALL) if "Builder()" in each]
+    assert type(shell.run(cell)).__name__ == "TemplateBuilder"
 
 
 def test_readme_begins_with_the_installation() -> None:
