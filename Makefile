@@ -21,7 +21,7 @@ PARALLEL := --numprocesses $(WORKERS)
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo lab test test-fast matrix lint docs dist fuzz differential soak bench pictures cluster-up cluster-down cluster-env system
+.PHONY: help demo lab test test-fast matrix lint lint-types lint-imports lint-style lint-rules docs dist fuzz differential soak bench pictures cluster-up cluster-down cluster-env system
 
 help: ## say what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -45,10 +45,19 @@ matrix: system $(STAMP_ALL) ## run the tests that `make test` leaves out: other 
 	done
 
 lint: $(STAMP_ALL) ## check style, types, imports and names
+	@$(MAKE) --no-print-directory --jobs 2 --output-sync=target --keep-going lint-types lint-imports lint-style lint-rules
+
+lint-types:
+	@$(BIN)/mypy --no-error-summary
+
+lint-imports:
+	@report=$$($(BIN)/lint-imports) || { echo "$$report"; exit 1; }
+
+lint-style:
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/ruff format --quiet --check .
-	@$(BIN)/mypy --no-error-summary
-	@report=$$($(BIN)/lint-imports) || { echo "$$report"; exit 1; }
+
+lint-rules:
 	@$(BIN)/python -m tests.lint
 
 docs: $(STAMP_ALL) ## build the docs site into docs/_build

@@ -115,7 +115,7 @@ def missing_in_the_bundle() -> Iterator[str]:
 # Former names in this code that were replaced with conventional ones (TaskFollower, Backend, ...).
 FORMER_NAMES = frozenset(
     """
-    Pursuit Ears Placement Readout Reach Removal _see_off Verdict Greeting Heard Refused Feed Rows Roster Row
+    Pursuit Ears Placement Readout Reach Removal see_off Verdict Greeting Heard Refused Feed Rows Roster Row
     Invocation Swept sweep settled possible Raw Given Travelled Below Then Local Opinion Place Kept Looks Half
     left called patience packing abandon farewell mourn Course Fresh Reattached Begun Talk Ending Glimpse
     Unheard unheard Tally Work Front Shield Emitter Finding Mark MARK MARKS culprit lacks of_name few worded
@@ -127,12 +127,15 @@ PUBLIC_NAMES = frozenset({"PodTemplate.of", "RunOptions.of", "Cell.of", "Task.ca
 
 
 def defined_names(tree: ast.AST, owner: str = "") -> Iterator[tuple[int, str, str]]:
-    """Yield (line, name, qualified name) of each class, function, attribute and constant of a module."""
+    """Yield (line, name, qualified name) of each class, function, attribute and constant of a module.
+
+    The name of a class or a function has no underscores at its start, because readers search for private ones, too.
+    """
     for node in ast.iter_child_nodes(tree):
         if isinstance(node, ast.expr):
             continue
         if isinstance(node, (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)):
-            yield node.lineno, node.name, f"{owner}{node.name}"
+            yield node.lineno, node.name.lstrip("_"), f"{owner}{node.name}"
             inside = f"{owner}{node.name}." if isinstance(node, ast.ClassDef) else owner
             yield from defined_names(node, inside)
             continue

@@ -38,7 +38,31 @@ if TYPE_CHECKING:
     from .template.template import PodTemplate as PodTemplate
 
 __version__ = "0.1.0"
-PUBLIC = {
+__all__ = [
+    "Cell",
+    "ClusterError",
+    "Executor",
+    "InputError",
+    "Lost",
+    "MapTask",
+    "PodTemplate",
+    "PodtaskError",
+    "RunOptions",
+    "StartError",
+    "Task",
+    "TaskError",
+    "TaskFunction",
+    "TaskTimeout",
+    "attach",
+    "load",
+    "render",
+    "run",
+    "session",
+    "submit",
+    "task",
+    "wait_for",
+]
+_MODULES = {  # of the names above
     "Cell": "cell.cell",
     "RunOptions": "config.options",
     "PodTemplate": "template.template",
@@ -73,13 +97,13 @@ if os.environ.get("PODTASK_LOG"):
 
 
 def __getattr__(name: str) -> Any:
-    if name not in PUBLIC:
+    if name not in _MODULES:
         raise AttributeError(f"module 'podtask' has no attribute {name!r}")
-    return getattr(importlib.import_module(f".{PUBLIC[name]}", __name__), name)
+    return getattr(importlib.import_module(f".{_MODULES[name]}", __name__), name)
 
 
 def __dir__() -> list[str]:
-    return [*globals(), *PUBLIC]
+    return [*globals(), *__all__]
 
 
 def load_ipython_extension(ipython: Any) -> None:

@@ -154,13 +154,13 @@ class Proxy:
         queue: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue(_CHUNKS_IN_FLIGHT)
         clock, passing = self._loop.time, self._passing
 
-        async def take() -> None:
+        async def receive() -> None:
             data = b"-"
             while data:
                 data = await self._loop.sock_recv(source, _CHUNK)
                 await queue.put((clock() + self.delay_ms / 2000, data))
 
-        async def give() -> None:
+        async def send() -> None:
             while True:
                 due, data = await queue.get()
                 if (early := due - clock()) > 0:
@@ -172,7 +172,7 @@ class Proxy:
                 await self._loop.sock_sendall(target, data)
                 self._charge(len(data))
 
-        await _all_or_none(take(), give())
+        await _all_or_none(receive(), send())
 
     def _charge(self, size: int) -> None:
         """Count forwarded bytes; beyond the limit of `cut_after`, reset all connections."""

@@ -107,7 +107,7 @@ class CellRunner:
         ready = poller.poll(SECONDS * 1000)
         for socket, _ in ready:
             slot = busy[socket]
-            if slot.take():
+            if slot.process_message():
                 self._advance(slot, slot.case)
         if not ready:  # the kernel may be unusable, so it is replaced
             for slot in busy.values():
@@ -160,7 +160,7 @@ class _KernelSlot:
         self._ran = ([], None)
         self.kernel.start(source)
 
-    def take(self) -> bool:
+    def process_message(self) -> bool:
         """Process one message; return whether the running source has ended with it."""
         message = self.kernel.message()
         if message is None:

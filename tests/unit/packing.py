@@ -222,10 +222,10 @@ class Array:
         self.data = data if isinstance(data, memoryview) else memoryview(bytearray(data))
 
     def __reduce_ex__(self, protocol: Any) -> Any:
-        return Array._of, (pickle.PickleBuffer(self.data),)
+        return Array._make, (pickle.PickleBuffer(self.data),)
 
     @staticmethod
-    def _of(buffer: Any) -> Array:
+    def _make(buffer: Any) -> Array:
         return Array(memoryview(buffer))
 
 

@@ -13,12 +13,13 @@ from podtask import PodTemplate
 from podtask.formatting import MAX_LINE_CHARS, value_source, yaml_html
 
 from tests.unit import document_templates
+from tests.unit.characters import CHARACTERS
 
 HOSTILE = "<script>alert('x')</script>&\"\\\n"
-PLAIN = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text()
+PLAIN = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(CHARACTERS)
 VALUES = st.recursive(
     PLAIN,
-    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(CHARACTERS), inner),
     max_leaves=20,
 )
 

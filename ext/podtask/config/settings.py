@@ -102,7 +102,7 @@ def _project_refusal(name: str, value: object, project: Path) -> str:
     """
     if name in USER_SETTINGS or USER_VALUES.get(name) == value:
         return "set it"
-    texts = _texts(value)
+    texts = _parse_strings(value)
     lines = [line.strip() for text in texts for line in text.splitlines()]
     if name in ("pip", "constraint") and any(line.startswith("-") for line in lines):
         return "set options of pip, such as a package index"
@@ -118,7 +118,7 @@ def _project_refusal(name: str, value: object, project: Path) -> str:
     return ""
 
 
-def _texts(value: object) -> list[str]:
+def _parse_strings(value: object) -> list[str]:
     """Return the texts of a setting; NAME=VALUE for each entry of a table."""
     if isinstance(value, Mapping):
         return [f"{name}={each}" for name, each in value.items()]

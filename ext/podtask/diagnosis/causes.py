@@ -61,7 +61,7 @@ def scheduler_cause(message: str, absent: Collection[str] = ()) -> str:
             causes.append(f"no node of this cluster has {resource['name']}")
             continue
         counted = COUNTED.fullmatch(reason)
-        text = _worded(counted["reason"] if counted else reason)
+        text = _scheduler_cause(counted["reason"] if counted else reason)
         causes.append(
             f"{text} ({counted['count']} of {total} node{'s' * (total != '1')})" if counted else text
         )
@@ -92,7 +92,7 @@ def registry_cause(message: str) -> str:
     return f"it cannot be pulled: {one_line(message)}" if message else "it cannot be pulled"
 
 
-def _worded(reason: str) -> str:
+def _scheduler_cause(reason: str) -> str:
     for pattern, text in SCHEDULER_CAUSES:
         if match := re.search(pattern, reason):
             return text.format(**match.groupdict()).removesuffix("=")

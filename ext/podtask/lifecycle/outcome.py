@@ -222,18 +222,18 @@ def _outcome_of(end: dict[str, Any]) -> Outcome:
             if item["role"] != protocol.ROLE_ERROR
         ],
         left_in_pod=[(str(name), str(kind)) for name, kind in end.get("left", [])],
-        changed_inputs=_texts(end, "changed"),
-        left_running=_texts(end, "running"),
-        never_set=_texts(end, "missing"),
+        changed_inputs=_strings_of(end, "changed"),
+        left_running=_strings_of(end, "running"),
+        never_set=_strings_of(end, "missing"),
         seconds=float(end.get("seconds", 0.0)),
         usage={str(name): float(value) for name, value in end.get("usage", {}).items()},
         call=str(end.get("call", "")),
-        notes=_texts(end, "notes"),
+        notes=_strings_of(end, "notes"),
         state=end.get("state", {}),
     )
 
 
-def _texts(end: Mapping[str, Any], name: str) -> list[str]:
+def _strings_of(end: Mapping[str, Any], name: str) -> list[str]:
     """Return a list of texts of a result; the pod may have sent something else."""
     return [str(each) for each in end.get(name, [])]
 

@@ -260,9 +260,9 @@ def source_of_function(function: Any) -> FunctionSource | None:
 def _source_of_code(code: types.CodeType, filename: str, text: str) -> FunctionSource | None:
     name = code.co_name
     equal = []
-    for place in _definitions_in(text):
-        if place.first_line == code.co_firstlineno and place.name == name:
-            source = place.source(text, filename, code)
+    for definition in _definitions_in(text):
+        if definition.first_line == code.co_firstlineno and definition.name == name:
+            source = definition.source(text, filename, code)
             # IPython compiles each statement of a cell on its own, so without the imports before it.
             for compiled in (source.compiled(), source.compiled(_imported_in(text))):
                 if _is_equal(compiled, code):
@@ -275,7 +275,7 @@ def _is_identifier(name: str) -> bool:
 
 
 @dataclass(frozen=True)
-class _Place:
+class _Definition:
     """Where a text defines a function.
 
     Args:
@@ -335,26 +335,26 @@ def _imported_in(text: str) -> tuple[str, ...]:
 
 
 @functools.lru_cache(maxsize=16)
-def _definitions_in(text: str) -> tuple[_Place, ...]:
+def _definitions_in(text: str) -> tuple[_Definition, ...]:
     """Return the functions that a text defines; none if it is not Python."""
     try:
         tree = ast.parse(text)
     except (SyntaxError, ValueError):
         return ()
-    return (*_places_in(tree, "", ""),)
+    return (*_functions_in(tree, "", ""),)
 
 
-def _places_in(node: ast.AST, prefix: str, owner: str) -> Iterator[_Place]:
+def _functions_in(node: ast.AST, prefix: str, owner: str) -> Iterator[_Definition]:
     for child in ast.iter_child_nodes(node):
         if isinstance(child, source_functions.DEFINITIONS):
-            place = _Place(child, "", owner)
-            name = prefix + place.name
-            yield _Place(child, name, owner)
-            yield from _places_in(child, f"{name}.<locals>.", owner)
+            definition = _Definition(child, "", owner)
+            name = prefix + definition.name
+            yield _Definition(child, name, owner)
+            yield from _functions_in(child, f"{name}.<locals>.", owner)
         elif isinstance(child, ast.ClassDef):
-            yield from _places_in(child, f"{prefix}{child.name}.", child.name)
+            yield from _functions_in(child, f"{prefix}{child.name}.", child.name)
         else:
-            yield from _places_in(child, prefix, owner)
+            yield from _functions_in(child, prefix, owner)
 
 
 def _is_equal(one: types.CodeType, other: types.CodeType) -> bool:

@@ -218,22 +218,22 @@ class _Reader:
 
     def __init__(self, view: memoryview) -> None:
         self._view = view
-        self._place = 0
+        self._position = 0
 
     def read(self, size: int) -> bytes:
-        start, self._place = self._place, self._place + size
-        return bytes(self._view[start : self._place])
+        start, self._position = self._position, self._position + size
+        return bytes(self._view[start : self._position])
 
     def readinto(self, target: Any) -> int:
-        found = self._view[self._place : self._place + len(target)]
+        found = self._view[self._position : self._position + len(target)]
         target[: len(found)] = found
-        self._place += len(found)
+        self._position += len(found)
         return len(found)
 
     def readline(self) -> bytes:
-        rest = bytes(self._view[self._place :])
+        rest = bytes(self._view[self._position :])
         line = rest[: rest.find(b"\n") + 1] or rest
-        self._place += len(line)
+        self._position += len(line)
         return line
 
 
@@ -246,7 +246,7 @@ class _ArrivingReader:
 
     def __init__(self, values: ArrivingValues) -> None:
         self._values = values
-        self._place = 0
+        self._position = 0
 
     def read(self, size: int) -> bytes:
         data = bytearray(size)
@@ -257,11 +257,11 @@ class _ArrivingReader:
         with memoryview(target) as view:
             while done < len(view):
                 with view[done:] as rest:
-                    count = self._values.copy_to(rest, self._place)
+                    count = self._values.copy_to(rest, self._position)
                 if not count:
                     break
                 done += count
-                self._place += count
+                self._position += count
         return done
 
     def readline(self) -> bytes:

@@ -125,7 +125,7 @@ def _mapping(start: str, end: str) -> Show:
     return show
 
 
-class _Raw:
+class _Verbatim:
     def __init__(self, text: str) -> None:
         self.text = text
 
@@ -144,14 +144,14 @@ def _as_call(arguments: Callable[[Any], Tuple[Tuple[Any, ...], Dict[str, Any]]])
     """Return a function that prints an object as a call of its class."""
 
     def show(obj: Any, p: Printer, cycle: bool) -> None:
-        args, kwargs = ((_Raw("..."),), {}) if cycle else arguments(obj)
+        args, kwargs = ((_Verbatim("..."),), {}) if cycle else arguments(obj)
         _call(p, type(obj).__name__, *args, **kwargs)
 
     return show
 
 
 def _namespace(obj: Any, p: Printer, cycle: bool) -> None:
-    _call(p, "namespace", *([_Raw("...")] if cycle else []), **({} if cycle else vars(obj)))
+    _call(p, "namespace", *([_Verbatim("...")] if cycle else []), **({} if cycle else vars(obj)))
 
 
 def _error(obj: Any, p: Printer, cycle: bool) -> None:
@@ -181,7 +181,7 @@ def _pattern(obj: Any, p: Printer, cycle: bool) -> None:
     text = "r" + repr(obj.pattern).replace("\\\\", "\\")
     names = ("IGNORECASE", "LOCALE", "MULTILINE", "DOTALL", "UNICODE", "VERBOSE", "DEBUG")
     flags = [f"re.{name}" for name in names if obj.flags & getattr(re, name)]
-    _call(p, "re.compile", _Raw(text), *([_Raw("|".join(flags))] if flags else []))
+    _call(p, "re.compile", _Verbatim(text), *([_Verbatim("|".join(flags))] if flags else []))
 
 
 def _name(obj: Any) -> str:

@@ -12,7 +12,7 @@ def capture(module: Any, pieces: Any) -> Optional[Dict[str, Any]]:
     config = module._config.config  # noqa: SLF001 -- pandas.describe_option returns text only
     registered = config._registered_options  # noqa: SLF001
     if len(_known) != len(registered):
-        _known[:] = [_place(config._global_config, name, option) for name, option in registered.items()]  # noqa: SLF001
+        _known[:] = [_locate(config._global_config, name, option) for name, option in registered.items()]  # noqa: SLF001
     changed = {}
     for name, values, key, default in _known:
         value = values[key]
@@ -26,7 +26,7 @@ def apply(module: Any, data: Dict[str, Any]) -> None:
     apply_each("pandas' option", data, module.set_option)
 
 
-def _place(values: Any, name: str, option: Any) -> Tuple[str, Any, str, Any]:
+def _locate(values: Any, name: str, option: Any) -> Tuple[str, Any, str, Any]:
     *parents, key = name.split(".")
     for parent in parents:
         values = values[parent]

@@ -457,7 +457,7 @@ class Supervisor:
                 if execution.stays and frame.kind == protocol.RESULT and not ended:
                     self._finish(execution)
             else:  # of a thread that the cell of a session has left
-                self._session.keep(frame)
+                self._session.keep_frame(frame)
         if self._batch:  # no client waits meanwhile
             self._log.wait_for_room()
         if ended and execution.is_running:
@@ -480,7 +480,7 @@ class Supervisor:
         worker = self._session.worker
         ended = worker.status is not None
         for frame in merge_stream_frames(list(worker.frames())):
-            self._session.keep(frame)
+            self._session.keep_frame(frame)
         if ended:
             self._unregister(self._session.pipes)
             self._session.drop_worker()

@@ -161,7 +161,7 @@ class Session:
 
     # -- output between two cells ------------------------------------------------------------------
 
-    def keep(self, frame: protocol.Frame) -> None:
+    def keep_frame(self, frame: protocol.Frame) -> None:
         """Keep a frame that the worker sends while no cell runs; drop the oldest of very many."""
         if frame.kind == protocol.INPUT_REQUEST:
             return  # nobody is there to answer

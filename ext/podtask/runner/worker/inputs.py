@@ -37,7 +37,7 @@ class InputFile(io.RawIOBase):
         self._fd = fd
         self._size = size
         self._arrival_fd = arrival_fd
-        self._place = 0
+        self._position = 0
         self.waited_seconds = 0.0
 
     def readable(self) -> bool:
@@ -46,9 +46,9 @@ class InputFile(io.RawIOBase):
     def readinto(self, target: Any) -> int:
         """Read some bytes, wait for them if necessary; return 0 at the end."""
         while True:
-            count = os.preadv(self._fd, [target], self._place)
-            if count or self._place >= self._size:
-                self._place += count
+            count = os.preadv(self._fd, [target], self._position)
+            if count or self._position >= self._size:
+                self._position += count
                 return count
             self._wait()
 

@@ -71,11 +71,11 @@ def _finalize_values() -> None:
         sys.modules["logging"].getLogger("asyncio").disabled = True
     if "warnings" in sys.modules:
         sys.modules["warnings"].simplefilter("ignore", ResourceWarning)
-    mark = _Mark()
-    vars(sys.modules.pop("__main__"))["__podtask_mark__"] = mark
+    marker = _AliveMarker()
+    vars(sys.modules.pop("__main__"))["__podtask_mark__"] = marker
     sys.modules["__main__"] = types.ModuleType("__main__")
-    alive = weakref.ref(mark)
-    del mark
+    alive = weakref.ref(marker)
+    del marker
     gc.collect()  # __del__ still sees all globals: the namespace is part of the garbage
     left = alive()
     # Something else may refer to a function of the cell, such as a cache of typing.
@@ -87,7 +87,7 @@ def _finalize_values() -> None:
         _clear_values(namespace)
 
 
-class _Mark:
+class _AliveMarker:
     """Show, by being alive, that the namespace which holds it still exists."""
 
 

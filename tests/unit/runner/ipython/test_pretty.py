@@ -15,6 +15,8 @@ from IPython.lib.pretty import pretty
 from podtask.runner.ipython.display import _plain_text as plain_text
 from podtask.runner.ipython.pretty import pformat
 
+from tests.unit.characters import CHARACTERS
+
 MANY = int(os.environ.get("PODTASK_FUZZ", "1"))
 BOUNDED = settings(max_examples=150 * MANY, deadline=None, derandomize=MANY == 1, database=None)
 
@@ -42,7 +44,7 @@ ATOMS = st.one_of(
     st.booleans(),
     st.integers(),
     st.floats(),
-    st.text(max_size=40),
+    st.text(CHARACTERS, max_size=40),
     st.sampled_from(
         [
             int,
