@@ -14,6 +14,7 @@ from pathlib import Path
 
 import podtask
 import pytest
+from podtask.api.session_list import own_sessions
 from podtask.channel import channel
 from podtask.display.details import Details
 from podtask.event_loop import loop
@@ -350,3 +351,15 @@ def test_commands_for_a_session_that_no_kernel_has(
         shown = shell.shown_error(f"%podtask {command} t" + " 1h" * (command == "extend"))
         assert "You have no session 't' here." in shown
         assert "Sessions: s." in shown
+
+
+def test_memory_of_a_session_of_this_kernel() -> None:
+    """The list knows the memory of a process on this machine as of the end of its last cell."""
+    with podtask.session("s", local=True) as session:
+        session.run("pass")
+        [row] = [each for each in own_sessions() if each.name == "s"]
+        assert row.memory is not None
+        session.run("kept = bytes(range(256)) * (200 << 12)")
+        [after] = [each for each in own_sessions() if each.name == "s"]
+        assert after.memory is not None
+        assert after.memory - row.memory > 150 << 20

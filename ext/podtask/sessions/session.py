@@ -78,6 +78,8 @@ class Session:
     Attributes:
         names: The names of its variables, as of the end of the last cell.
         ended: Why it has ended; empty while it goes on.
+        memory: Bytes that its container or local process used when the last cell ended; None if unknown.
+        memory_limit: Limit of that in bytes; None if there is none, or if unknown.
         is_race_lost: Whether another kernel has started it while the first cell of this one was on its way.
     """
 
@@ -98,6 +100,8 @@ class Session:
         self.options = options
         self.names: frozenset[str] = frozenset()
         self.ended = ""
+        self.memory: int | None = None
+        self.memory_limit: int | None = None
         self.is_race_lost = False
         self.state: dict[str, Any] = {}  # meta of the last SESSION frame
         self._note = note  # a line for the next cell
@@ -348,6 +352,7 @@ class Session:
         self._idle_since = time.monotonic()
         end["left"], end["changed"] = [], []
         end["state"] = {}  # random numbers of the session are its own
+        self._note_memory(end.get("in_use"))
         if "session" in end:
             self._number = int(end["session"])
         if "names" in end:
@@ -439,6 +444,7 @@ class Session:
     def _receive_state(self, state: dict[str, Any]) -> None:
         """Receive what the runner says of the session: its process may have died between two cells."""
         self.state = state
+        self._note_memory(state)
         self.names = frozenset(str(name) for name in state.get("names", ()))
         if self._runner is not None and not state.get("busy"):
             self._idle_since = time.monotonic() + float(state["idle_left"]) - self._runner.idle_seconds
@@ -450,6 +456,13 @@ class Session:
                 f"lost: {_listed([str(name) for name in lost['names']])}."
             )
             self._lose_process(number)
+
+    def _note_memory(self, meta: Any) -> None:
+        """Note the memory in the meta of a frame; the pod may send anything."""
+        meta = meta if isinstance(meta, dict) else {}
+        used, limit = meta.get("memory"), meta.get("memory_limit")
+        self.memory = used if isinstance(used, int) else None
+        self.memory_limit = limit if isinstance(limit, int) else None
 
     def _lose_process(self, number: int) -> None:
         self._process_lost.set()

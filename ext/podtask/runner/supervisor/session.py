@@ -15,7 +15,7 @@ from ..worker import session as worker_session
 from .clients import FOREVER
 from .execution import MIN_SHUTDOWN_SECONDS, Execution
 from .temporary_files import temporary_folder
-from .usage import UsageMeter
+from .usage import UsageMeter, process_memory
 from .worker_process import WorkerProcess, temporary_or_memory_file
 
 MAX_SECONDS = 24 * 3600.0  # age of a session
@@ -227,8 +227,14 @@ class Session:
             "idle_left": round(self._idle_end - now, 1),
             "age_left": round(self._ends_at - now, 1),
             "busy": self._is_busy,
-            **({} if self._usage is None else self._usage.measure_memory()),
+            **self.memory(),
         }
+
+    def memory(self) -> Dict[str, int]:
+        """Return "memory" and "memory_limit" of the container, or "memory" of the worker on the notebook's machine."""
+        if self._usage is not None:
+            return self._usage.measure_memory()
+        return {} if self.worker is None else process_memory(self.worker.pid)
 
 
 class SessionExecution(Execution):
@@ -280,6 +286,7 @@ class SessionExecution(Execution):
         self._session.cell_ended(self.end)
         end, data = self._make_result()
         end["session"] = self.number
+        end["in_use"] = self._session.memory()
         if self.worker.status is not None and self._session.worker is self.worker:
             self._session.drop_worker()
             end["lost"] = (self._session.lost or {})["names"]
