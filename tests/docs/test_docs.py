@@ -132,6 +132,7 @@ def test_reference_of_a_task_has_all_that_is_for_its_user(site: Path) -> None:
         "is_own",
         "is_untrusted",
         "location",
+        "map_name",
         "notification",
         "notifies",
         "outcome",

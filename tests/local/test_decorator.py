@@ -193,14 +193,15 @@ def test_map_ends_with_the_first_error_or_returns_them(square: Any) -> None:
     assert isinstance(second, ValueError)
 
 
-def test_map_shows_one_line(kernel: Kernel) -> None:
-    """In a notebook, one line says how many calls have ended."""
+def test_map_shows_its_progress(kernel: Kernel) -> None:
+    """In a notebook, a line says how many calls have ended, and a bar shows their states."""
     kernel.run(SETUP)
     ran = kernel.run("times.map([1, 2, 3])")
     assert ran.result is not None
     assert ran.result["text/plain"] == "[20, 40, 60]"
-    (last,) = ran.lines[-1].splitlines()
-    assert last.startswith("✓ 3 of 3 done · ")
+    line, bar = ran.lines[-1].splitlines()
+    assert line.startswith("✓ 3 of 3 done · ")
+    assert bar.endswith("] 3 succeeded")
 
 
 def test_options_are_checked_at_the_decorator(square: Any) -> None:
